@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs transactions for asyncio: one place for threads, retries and the tenant's fence.
+
+A body is ``body(tr, space, *args)``. It may run several times and never loops on errors itself. Every
+transaction of a tenant reads the tenant's header with a conflict, issued together with the body's own first
+read, so that suspending, moving or erasing a tenant stops all its writers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Concatenate, Final, Generic, ParamSpec, TypeVar, cast
+
+import fdb
+
+from enchanted.keyspace import database, versionstamps
+from enchanted.keyspace.blobs import BlobStore
+from enchanted.keyspace.model import Principal, RetriesExhaustedError, TenantId
+from enchanted.keyspace.records import HEADER, check_header, open_header
+from enchanted.keyspace.sealing import KeyRing
+from enchanted.keyspace.space import HubSpace, Space, TenantSpace
+
+P = ParamSpec("P")
+T = TypeVar("T")
+S = TypeVar("S", bound=Space)
+
+THREADS: Final = 8
+TRANSACTION_MILLISECONDS_MAX: Final = 15_000
+ATTEMPTS_MAX: Final = 100
+_TIMED_OUT: Final = 1031
+_PARTITION: Final = "enchanted"
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped(Generic[T]):
+    """What a body returned, and the 10-byte versionstamp of its commit; empty if it wrote nothing."""
+
+    result: T
+    transaction_stamp: bytes
+
+
+class Keyspace:
+    """An opened database with its threads, keys and blobs. One per process; safe from many tasks."""
+
+    def __init__(
+        self, db: fdb.Database, key_ring: KeyRing, blobs: BlobStore, random_bytes: Callable[[int], bytes]
+    ) -> None:
+        self.db = db
+        self.blobs = blobs
+        self._key_ring = key_ring
+        self._random_bytes = random_bytes
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="keyspace")
+        self._prefixes: dict[TenantId, bytes] = {}
+        self._hub: HubSpace | None = None
+
+    async def space(self, principal: Principal) -> TenantSpace:
+        """The principal's own tenant, created on first use.
+
+        Raises:
+            TenantUnavailableError: If the tenant does not accept transactions.
+        """
+        return await self._in_thread(self._open_space, principal)
+
+    async def hub(self) -> HubSpace:
+        """The space of what belongs to no tenant."""
+        return await self._in_thread(self._open_hub)
+
+    async def run(
+        self,
+        space: S,
+        body: Callable[Concatenate[fdb.Transaction, S, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """Run ``body`` in one transaction, in a thread, again after conflicts, and commit.
+
+        Raises:
+            RetriesExhaustedError: If it does not get through in its time.
+            TenantUnavailableError: If the tenant was closed meanwhile.
+            StaleIncarnationError: If the tenant was moved meanwhile.
+        """
+        stamped = await self._in_thread(self._transact, space, lambda tr: body(tr, space, *args, **kwargs))
+        return cast("Stamped[T]", stamped).result
+
+    async def run_stamped(
+        self,
+        space: S,
+        body: Callable[Concatenate[fdb.Transaction, S, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> Stamped[T]:
+        """As :meth:`run`, and also answer the versionstamp of the commit."""
+        return await self._in_thread(
+            self._transact, space, lambda tr: body(tr, space, *args, **kwargs), want_stamp=True
+        )
+
+    def transact(
+        self,
+        space: S,
+        body: Callable[Concatenate[fdb.Transaction, S, P], T],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> T:
+        """As :meth:`run`, for code that has a thread of its own, such as Git over HTTP."""
+        return self._transact(space, lambda tr: body(tr, space, *args, **kwargs)).result
+
+    async def close(self) -> None:
+        """Finish what runs, then release the database. Nothing may be called after."""
+        await asyncio.to_thread(self._threads.shutdown)
+        await asyncio.to_thread(database.close_database, self.db)
+
+    async def _in_thread(self, work: Callable[..., T], *args: object, **kwargs: object) -> T:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+
+    def _transact(
+        self, space: Space, body: Callable[[fdb.Transaction], T], *, want_stamp: bool = False
+    ) -> Stamped[T]:
+        tr = self.db.create_transaction()
+        tr.options.set_timeout(TRANSACTION_MILLISECONDS_MAX)
+        tr.options.set_retry_limit(ATTEMPTS_MAX)
+        while True:
+            versionstamps.restart_user_versions(tr)
+            try:
+                header = tr[space.key(HEADER)] if isinstance(space, TenantSpace) else None
+                result = body(tr)
+                if header is not None and isinstance(space, TenantSpace):
+                    check_header(space, header)
+                stamp = tr.get_versionstamp() if want_stamp else None
+                tr.commit().wait()
+                return Stamped(result, _stamp_bytes(tr, stamp))
+            except fdb.FDBError as error:
+                _back_off(tr, error)
+
+    def _open_hub(self) -> HubSpace:
+        if self._hub is None:
+            folder = fdb.directory.create_or_open(self.db, (_PARTITION,), layer=b"partition")
+            self._hub = HubSpace(folder.create_or_open(self.db, ("hub",)).key())
+        return self._hub
+
+    def _open_space(self, principal: Principal) -> TenantSpace:
+        hub = self._open_hub()
+        prefix = self._prefixes.get(principal.tenant)
+        if prefix is None:
+            folder = fdb.directory.create_or_open(self.db, (_PARTITION,), layer=b"partition")
+            prefix = self._prefixes[principal.tenant] = folder.create_or_open(
+                self.db, ("tenants", principal.tenant)
+            ).key()
+
+        def opened(incarnation: int) -> TenantSpace:
+            return TenantSpace(principal, prefix, incarnation, hub, self._key_ring, self._random_bytes)
+
+        # The header says which incarnation the handle is for, so it is read before there is a handle.
+        header = self._transact(hub, lambda tr: open_header(tr, opened(0))).result
+        return opened(header.incarnation)
+
+
+def _stamp_bytes(tr: fdb.Transaction, stamp: fdb.Key | None) -> bytes:
+    if stamp is None or tr.get_committed_version() < 0:
+        return b""
+    return bytes(stamp)
+
+
+def _back_off(tr: fdb.Transaction, error: fdb.FDBError) -> None:
+    try:
+        tr.on_error(error).wait()
+    except fdb.FDBError as final:
+        if fdb.predicates.is_retryable(final) or final.code == _TIMED_OUT:
+            raise RetriesExhaustedError(final.code) from final
+        raise

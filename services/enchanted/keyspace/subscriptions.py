@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Waiting for a tip to move: one database watch per tip and process, fanned out in memory.
+
+Watches may be lost and are limited in number, so a waiter also looks again by itself every 30 seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Final
+
+import fdb
+
+from enchanted.keyspace.runner import Keyspace
+from enchanted.keyspace.space import KeyElement, Space
+from enchanted.keyspace.subspaces import Subspace
+
+LOOK_AGAIN_SECONDS: Final = 30.0
+
+
+class TipWatcher:
+    """Tells many waiters in one process that a key's value changed."""
+
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._keyspace = keyspace
+        self._moved: dict[bytes, asyncio.Event] = {}
+
+    async def wait(
+        self,
+        space: Space,
+        subspace: Subspace,
+        elements: tuple[KeyElement, ...],
+        seen: bytes,
+        timeout_seconds: float = LOOK_AGAIN_SECONDS,
+    ) -> bytes:
+        """Wait until the value differs from ``seen`` or the time is over; the value then, empty if absent."""
+        key = space.key(subspace, *elements)
+        loop = asyncio.get_running_loop()
+        moved = self._moved.get(key)
+        if moved is None:
+            moved = self._moved[key] = asyncio.Event()
+            value, watch = await self._keyspace.run(space, _read_and_watch, key)
+            watch.on_ready(lambda _: _call_soon(loop, self._wake, key, moved))
+        else:
+            value, _ = await self._keyspace.run(space, _read, key), None
+        if value != seen:
+            return value
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(moved.wait(), timeout_seconds)
+        return await self._keyspace.run(space, _read, key)
+
+    def _wake(self, key: bytes, moved: asyncio.Event) -> None:
+        if self._moved.get(key) is moved:
+            del self._moved[key]
+        moved.set()
+
+
+def _read(tr: fdb.Transaction, _space: Space, key: bytes) -> bytes:
+    stored = tr.snapshot[key]
+    return bytes(stored) if stored.present() else b""
+
+
+def _read_and_watch(tr: fdb.Transaction, space: Space, key: bytes) -> tuple[bytes, fdb.FutureVoid]:
+    return _read(tr, space, key), tr.watch(key)
+
+
+def _call_soon(loop: asyncio.AbstractEventLoop, callback: object, *args: object) -> None:
+    # The loop may have ended before a late watch fires; then nobody waits any more.
+    with contextlib.suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback, *args)  # type: ignore[arg-type]
