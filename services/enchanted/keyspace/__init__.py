@@ -7,6 +7,7 @@ queues, idempotency records, chunked values, blobs and subscriptions.
 """
 
 from enchanted.ids import derived_id, new_id
+from enchanted.keyspace import chunks, idempotency, leases, queue, versionstamps
 from enchanted.keyspace.blobs import BlobStore, FolderBlobStore
 from enchanted.keyspace.database import open_database
 from enchanted.keyspace.key_file import FileKeyRing
@@ -70,9 +71,14 @@ __all__ = [
     "TenantSpace",
     "TenantUnavailableError",
     "TipWatcher",
+    "chunks",
     "declare",
     "derived_id",
+    "idempotency",
+    "leases",
     "load_or_create_key_ring",
     "new_id",
     "open_database",
+    "queue",
+    "versionstamps",
 ]

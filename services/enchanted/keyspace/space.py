@@ -100,9 +100,16 @@ class TenantSpace(Space):
             The key with its offset suffix, and the user version it will carry.
         """
         user_version = versionstamps.next_user_version(tr)
+        return self.stamped_key_again(user_version, subspace, *before, after=after), user_version
+
+    def stamped_key_again(
+        self, user_version: int, subspace: Subspace, *before: KeyElement, after: tuple[KeyElement, ...] = ()
+    ) -> bytes:
+        """Key for ``tr.set_versionstamped_key`` with a stamp that another key of this transaction has too."""
         stamp = fdb.tuple.Versionstamp(user_version=user_version)
         elements = (int(subspace.room), subspace.code, *before, self.incarnation, stamp, *after)
-        return fdb.tuple.pack_with_versionstamp(elements, prefix=self._prefix), user_version
+        packed: bytes = fdb.tuple.pack_with_versionstamp(elements, prefix=self._prefix)
+        return packed
 
     @staticmethod
     def stamped_value(user_version: int, before: bytes = b"", after: bytes = b"") -> bytes:

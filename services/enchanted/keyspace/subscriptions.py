@@ -36,19 +36,28 @@ class TipWatcher:
     ) -> bytes:
         """Wait until the value differs from ``seen`` or the time is over; the value then, empty if absent."""
         key = space.key(subspace, *elements)
-        loop = asyncio.get_running_loop()
         moved = self._moved.get(key)
         if moved is None:
             moved = self._moved[key] = asyncio.Event()
-            value, watch = await self._keyspace.run(space, _read_and_watch, key)
-            watch.on_ready(lambda _: _call_soon(loop, self._wake, key, moved))
+            value = await self._watch(space, key, moved)
         else:
-            value, _ = await self._keyspace.run(space, _read, key), None
+            value = await self._keyspace.run(space, _read, key)
         if value != seen:
             return value
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(moved.wait(), timeout_seconds)
         return await self._keyspace.run(space, _read, key)
+
+    async def _watch(self, space: Space, key: bytes, moved: asyncio.Event) -> bytes:
+        loop = asyncio.get_running_loop()
+        try:
+            value, watch = await self._keyspace.run(space, _read_and_watch, key)
+        except BaseException:
+            # Without a watch nobody would wake those who wait; let them look and the next one try again.
+            self._wake(key, moved)
+            raise
+        watch.on_ready(lambda _: _call_soon(loop, self._wake, key, moved))
+        return value
 
     def _wake(self, key: bytes, moved: asyncio.Event) -> None:
         if self._moved.get(key) is moved:

@@ -245,7 +245,7 @@ class VerifyLogResponse(_message.Message):
     VERIFIER_KEY_FIELD_NUMBER: _builtins.int
     size: _builtins.int
     note: _builtins.str
-    """The newest checkpoint, for the caller to keep."""
+    """The newest checkpoint, for the caller to keep; empty if a check failed."""
     verifier_key: _builtins.str
     """As in GetCheckpointResponse."""
     @_builtins.property

@@ -390,21 +390,27 @@ class CheckoutResponse(_message.Message):
     PATH_FIELD_NUMBER: _builtins.int
     MODE_FIELD_NUMBER: _builtins.int
     DATA_FIELD_NUMBER: _builtins.int
+    PATH_BYTES_FIELD_NUMBER: _builtins.int
     path: _builtins.str
-    """A file begins with its path and mode; data may go on in following answers with an empty path."""
+    """A file begins with its path and mode; data may go on in following answers with an empty path.
+    A path that is not UTF-8 is shown here with replacement characters.
+    """
     mode: _builtins.int
     """Git's: 0100644, 0100755, 0120000 (symbolic link), 0160000 (submodule, no data)."""
     data: _builtins.bytes
+    path_bytes: _builtins.bytes
+    """The exact path, where it is not UTF-8."""
     def __init__(
         self,
         *,
         path: _builtins.str = ...,
         mode: _builtins.int = ...,
         data: _builtins.bytes = ...,
+        path_bytes: _builtins.bytes = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "mode", b"mode", "path", b"path"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["data", b"data", "mode", b"mode", "path", b"path", "path_bytes", b"path_bytes"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

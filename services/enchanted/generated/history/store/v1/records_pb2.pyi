@@ -140,19 +140,23 @@ class Checkpoint(_message.Message):
 
     NOTE_FIELD_NUMBER: _builtins.int
     SEALED_TIME_US_FIELD_NUMBER: _builtins.int
+    PREVIOUS_SIZE_FIELD_NUMBER: _builtins.int
     note: _builtins.str
     """C2SP signed note."""
     sealed_time_us: _builtins.int
     """Sealed time of the last leaf in it."""
+    previous_size: _builtins.int
+    """Size of the checkpoint before, so that a removed one is missed."""
     def __init__(
         self,
         *,
         note: _builtins.str = ...,
         sealed_time_us: _builtins.int = ...,
+        previous_size: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "sealed_time_us", b"sealed_time_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["note", b"note", "previous_size", b"previous_size", "sealed_time_us", b"sealed_time_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

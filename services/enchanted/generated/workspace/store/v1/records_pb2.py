@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*enchanted/workspace/store/v1/records.proto\x12\x1c\x65nchanted.workspace.store.v1\"\x84\x01\n\x07Project\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\x0f\x63reated_time_us\x18\x03 \x01(\x03\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x17\n\x0fimported_commit\x18\x05 \x01(\t\x12\x15\n\rimported_tree\x18\x06 \x01(\t\"$\n\x04Head\x12\x0e\n\x06\x63ommit\x18\x01 \x01(\t\x12\x0c\n\x04tree\x18\x02 \x01(\t\"M\n\x04Root\x12\x0c\n\x04tree\x18\x01 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x15\n\rprevious_tree\x18\x04 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n*enchanted/workspace/store/v1/records.proto\x12\x1c\x65nchanted.workspace.store.v1\"\x84\x01\n\x07Project\x12\x12\n\nproject_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x17\n\x0f\x63reated_time_us\x18\x03 \x01(\x03\x12\x0e\n\x06source\x18\x04 \x01(\t\x12\x17\n\x0fimported_commit\x18\x05 \x01(\t\x12\x15\n\rimported_tree\x18\x06 \x01(\t\"$\n\x04Head\x12\x0e\n\x06\x63ommit\x18\x01 \x01(\t\x12\x0c\n\x04tree\x18\x02 \x01(\t\"^\n\x04Root\x12\x0c\n\x04tree\x18\x01 \x01(\t\x12\x0e\n\x06\x63ommit\x18\x02 \x01(\t\x12\x10\n\x08\x65vent_id\x18\x03 \x01(\t\x12\x15\n\rprevious_tree\x18\x04 \x01(\t\x12\x0f\n\x07time_us\x18\x05 \x01(\x03\"K\n\x0cStoredObject\x12\x10\n\x06sealed\x18\x01 \x01(\x0cH\x00\x12\x11\n\x07\x63hunked\x18\x02 \x01(\x08H\x00\x12\x0e\n\x04\x62lob\x18\x03 \x01(\tH\x00\x42\x06\n\x04\x62ody\"B\n\tGitObject\x12\x0c\n\x04kind\x18\x01 \x01(\r\x12\x0f\n\x07\x63ontent\x18\x02 \x01(\x0c\x12\x16\n\x0e\x65ntries_sha256\x18\x03 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -37,5 +37,9 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HEAD']._serialized_start=211
   _globals['_HEAD']._serialized_end=247
   _globals['_ROOT']._serialized_start=249
-  _globals['_ROOT']._serialized_end=326
+  _globals['_ROOT']._serialized_end=343
+  _globals['_STOREDOBJECT']._serialized_start=345
+  _globals['_STOREDOBJECT']._serialized_end=420
+  _globals['_GITOBJECT']._serialized_start=422
+  _globals['_GITOBJECT']._serialized_end=488
 # @@protoc_insertion_point(module_scope)

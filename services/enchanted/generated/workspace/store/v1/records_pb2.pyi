@@ -87,10 +87,13 @@ class Root(_message.Message):
     COMMIT_FIELD_NUMBER: _builtins.int
     EVENT_ID_FIELD_NUMBER: _builtins.int
     PREVIOUS_TREE_FIELD_NUMBER: _builtins.int
+    TIME_US_FIELD_NUMBER: _builtins.int
     tree: _builtins.str
     commit: _builtins.str
     event_id: _builtins.str
     previous_tree: _builtins.str
+    time_us: _builtins.int
+    """When it was made, by its maker's clock."""
     def __init__(
         self,
         *,
@@ -98,11 +101,74 @@ class Root(_message.Message):
         commit: _builtins.str = ...,
         event_id: _builtins.str = ...,
         previous_tree: _builtins.str = ...,
+        time_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit", "event_id", b"event_id", "previous_tree", b"previous_tree", "tree", b"tree"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["commit", b"commit", "event_id", b"event_id", "previous_tree", b"previous_tree", "time_us", b"time_us", "tree", b"tree"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Root: _TypeAlias = Root  # noqa: Y015
+
+@_typing.final
+class StoredObject(_message.Message):
+    """Where the sealed bytes of a Git object are."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SEALED_FIELD_NUMBER: _builtins.int
+    CHUNKED_FIELD_NUMBER: _builtins.int
+    BLOB_FIELD_NUMBER: _builtins.int
+    sealed: _builtins.bytes
+    """Here: sealed, a GitObject."""
+    chunked: _builtins.bool
+    """In chunks beside this record: sealed, a GitObject."""
+    blob: _builtins.str
+    """In the blob store, by this name: sealed, a GitObject."""
+    def __init__(
+        self,
+        *,
+        sealed: _builtins.bytes = ...,
+        chunked: _builtins.bool = ...,
+        blob: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "body", b"body", "chunked", b"chunked", "sealed", b"sealed"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "body", b"body", "chunked", b"chunked", "sealed", b"sealed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_body: _TypeAlias = _typing.Literal["sealed", "chunked", "blob"]  # noqa: Y015
+    _WhichOneofArgType_body: _TypeAlias = _typing.Literal["body", b"body"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_body) -> _WhichOneofReturnType_body | None: ...
+
+Global___StoredObject: _TypeAlias = StoredObject  # noqa: Y015
+
+@_typing.final
+class GitObject(_message.Message):
+    """A Git object, always sealed."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    CONTENT_FIELD_NUMBER: _builtins.int
+    ENTRIES_SHA256_FIELD_NUMBER: _builtins.int
+    kind: _builtins.int
+    """Git's numbers: 1 commit, 2 tree, 3 blob, 4 tag."""
+    content: _builtins.bytes
+    """The bytes that the object's name is the hash of."""
+    entries_sha256: _builtins.bytes
+    """For a tree: the SHA-256 names of its entries, 32 bytes each, in their order."""
+    def __init__(
+        self,
+        *,
+        kind: _builtins.int = ...,
+        content: _builtins.bytes = ...,
+        entries_sha256: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["content", b"content", "entries_sha256", b"entries_sha256", "kind", b"kind"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GitObject: _TypeAlias = GitObject  # noqa: Y015
