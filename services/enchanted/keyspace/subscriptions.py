@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass, field
 from typing import Final
 
 import fdb
@@ -19,12 +20,25 @@ from enchanted.keyspace.subspaces import Subspace
 LOOK_AGAIN_SECONDS: Final = 30.0
 
 
+@dataclass(slots=True)
+class _Tip:
+    """One watch that several wait for.
+
+    Attributes:
+        armed: The watch is set: a change from now on will be told.
+        moved: The value changed, or the watch could not be set.
+    """
+
+    armed: asyncio.Event = field(default_factory=asyncio.Event)
+    moved: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 class TipWatcher:
     """Tells many waiters in one process that a key's value changed."""
 
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
-        self._moved: dict[bytes, asyncio.Event] = {}
+        self._tips: dict[bytes, _Tip] = {}
 
     async def wait(
         self,
@@ -36,33 +50,37 @@ class TipWatcher:
     ) -> bytes:
         """Wait until the value differs from ``seen`` or the time is over; the value then, empty if absent."""
         key = space.key(subspace, *elements)
-        moved = self._moved.get(key)
-        if moved is None:
-            moved = self._moved[key] = asyncio.Event()
-            value = await self._watch(space, key, moved)
+        tip = self._tips.get(key)
+        if tip is None:
+            tip = self._tips[key] = _Tip()
+            value = await self._arm(space, key, tip)
         else:
+            # What is read before the watch is set could change unseen between the two.
+            await tip.armed.wait()
             value = await self._keyspace.run(space, _read, key)
         if value != seen:
             return value
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(moved.wait(), timeout_seconds)
+            await asyncio.wait_for(tip.moved.wait(), timeout_seconds)
         return await self._keyspace.run(space, _read, key)
 
-    async def _watch(self, space: Space, key: bytes, moved: asyncio.Event) -> bytes:
+    async def _arm(self, space: Space, key: bytes, tip: _Tip) -> bytes:
         loop = asyncio.get_running_loop()
         try:
             value, watch = await self._keyspace.run(space, _read_and_watch, key)
+            watch.on_ready(lambda _: _call_soon(loop, self._wake, key, tip))
         except BaseException:
-            # Without a watch nobody would wake those who wait; let them look and the next one try again.
-            self._wake(key, moved)
+            # Without a watch nobody would wake those who wait; let them look, and the next one try again.
+            self._wake(key, tip)
             raise
-        watch.on_ready(lambda _: _call_soon(loop, self._wake, key, moved))
+        tip.armed.set()
         return value
 
-    def _wake(self, key: bytes, moved: asyncio.Event) -> None:
-        if self._moved.get(key) is moved:
-            del self._moved[key]
-        moved.set()
+    def _wake(self, key: bytes, tip: _Tip) -> None:
+        if self._tips.get(key) is tip:
+            del self._tips[key]
+        tip.armed.set()
+        tip.moved.set()
 
 
 def _read(tr: fdb.Transaction, _space: Space, key: bytes) -> bytes:

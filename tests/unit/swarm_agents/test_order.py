@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,9 @@ from hypothesis import strategies as st
 
 from enchanted.swarm.agents.order import Order, OrderError, parse_order
 
-FIELDS = {
+FIELDS: dict[str, Any] = {
     "hub": "127.0.0.1:50051",
-    "git": "http://127.0.0.1:8080/git",
+    "suite_seconds": 300,
     "job_id": "job_1",
     "project_id": "prj_1",
     "token": "t",
@@ -38,6 +39,13 @@ def test_an_order_without_one_of_its_fields_is_refused(missing: str) -> None:
 def test_a_field_that_is_no_text_is_refused(value: object) -> None:
     with pytest.raises(OrderError):
         parse_order(json.dumps({**FIELDS, "token": value}).encode())
+
+
+@pytest.mark.feature("E-07")
+@pytest.mark.parametrize("value", ["", "300", 0, -1, 1.5, True, None])
+def test_a_limit_that_is_no_number_of_seconds_is_refused(value: object) -> None:
+    with pytest.raises(OrderError, match="suite_seconds"):
+        parse_order(json.dumps({**FIELDS, "suite_seconds": value}).encode())
 
 
 @pytest.mark.feature("E-07")

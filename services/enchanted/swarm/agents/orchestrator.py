@@ -94,7 +94,9 @@ class Orchestrator:
                 continue
             content = await self.desk.jobs.find_artifact(self.desk.job.job_id, ticket.ticket_id, REVIEW)
             if content is not None:
-                found.append(v1.EditSummary.FromString(content))
+                edit = v1.EditSummary.FromString(content)
+                edit.commit = ticket.commit
+                found.append(edit)
         return sorted(found, key=lambda edit: edit.path)
 
 

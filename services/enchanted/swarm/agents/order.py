@@ -21,14 +21,14 @@ class Order:
 
     Attributes:
         hub: Address of the hub's gRPC services.
-        git: Base URL of the hub's Git repositories.
+        suite_seconds: Most that one run of the repository's tests may take.
         job_id: The job.
         project_id: Its project.
         token: For this one job.
     """
 
     hub: str
-    git: str
+    suite_seconds: int
     job_id: str
     project_id: str
     token: str
@@ -49,6 +49,9 @@ def parse_order(line: bytes) -> Order:
     names = {field.name for field in fields(Order)}
     if not isinstance(found, dict) or set(found) != names:
         raise OrderError("an order has exactly the fields " + ", ".join(sorted(names)))
-    if not all(isinstance(value, str) and value for value in found.values()):
-        raise OrderError("every field of an order is a text")
+    seconds = found["suite_seconds"]
+    if not isinstance(seconds, int) or isinstance(seconds, bool) or seconds < 1:
+        raise OrderError("the field suite_seconds of an order is a whole number from 1")
+    if not all(isinstance(value, str) and value for name, value in found.items() if name != "suite_seconds"):
+        raise OrderError("every other field of an order is a text")
     return Order(**found)

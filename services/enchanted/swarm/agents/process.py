@@ -25,7 +25,7 @@ from enchanted import rpc
 from enchanted.generated.history.v1 import events_pb2 as events
 from enchanted.ids import new_id
 from enchanted.jobs.client import JobsClient
-from enchanted.sandbox import SandboxError, find_python, open_sandbox
+from enchanted.sandbox import Limits, SandboxError, find_python, open_sandbox
 from enchanted.swarm.agents.checkouts import Checkouts
 from enchanted.swarm.agents.coder import Coder
 from enchanted.swarm.agents.critic import Critic
@@ -36,6 +36,7 @@ from enchanted.swarm.agents.reporting import Reporter
 from enchanted.swarm.agents.scout import Scout
 from enchanted.swarm.agents.shift import HubLostError, Shift
 from enchanted.swarm.agents.terrain import Laboratory, Terrain
+from enchanted.swarm.suite_runs import SuiteLimits
 from enchanted.swarm.tools import Tools
 from enchanted.workspace.client import WorkspaceClient
 
@@ -44,6 +45,7 @@ EXIT_NO_ORDER: Final = 2
 EXIT_NO_SANDBOX: Final = 3
 EXIT_HUB_LOST: Final = 4
 ORDER_BYTES_MAX: Final = 65_536
+FILES_PER_SUITE: Final = 10
 
 
 async def run() -> int:
@@ -81,7 +83,7 @@ async def _work(order: Order) -> int:
     with tempfile.TemporaryDirectory(prefix="enchanted-agents-", ignore_cleanup_errors=True) as place:
         async with rpc.connect(order.hub, order.token) as channel:
             try:
-                desk = await _desk(order, channel, Path(place).resolve())
+                desk = await _desk(order, channel, _resolved(place))
             except SandboxError as error:
                 sys.stderr.write(f"{error}\n")
                 return EXIT_NO_SANDBOX
@@ -100,6 +102,11 @@ async def _work_together(shifts: Sequence[Shift]) -> int:
     return return_code
 
 
+def _resolved(place: str) -> Path:
+    """The folder without links on the way, as the sandbox wants its mounts."""
+    return Path(place).resolve()
+
+
 async def _desk(order: Order, channel: grpc.aio.Channel, place: Path) -> Desk:
     jobs = JobsClient(channel)
     job = await jobs.get_job(order.job_id)
@@ -110,10 +117,20 @@ async def _desk(order: Order, channel: grpc.aio.Channel, place: Path) -> Desk:
         environment=find_python(Path(sys.executable)),
         tools=Tools.installed(),
         scratch=place / "scratch",
+        limits=_suite_limits(order.suite_seconds),
     )
     checkouts = Checkouts(WorkspaceClient(channel), order.project_id, place / "trees")
     terrain = Terrain(checkouts, job.base_commit, laboratory)
     return Desk(job, jobs, terrain, Reporter(_new_event_id))
+
+
+def _suite_limits(seconds: int) -> SuiteLimits:
+    """Limits of the whole suite by what the order says; a file that runs alone gets a tenth of it."""
+    one_file = max(1, seconds // FILES_PER_SUITE)
+    return SuiteLimits(
+        suite=Limits(wall_seconds=float(seconds), cpu_seconds=seconds),
+        file=Limits(wall_seconds=float(one_file), cpu_seconds=one_file),
+    )
 
 
 def _shifts(desk: Desk) -> Sequence[Shift]:

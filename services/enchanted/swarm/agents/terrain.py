@@ -19,7 +19,7 @@ from enchanted.swarm.agents.checkouts import Checkout, Checkouts
 from enchanted.swarm.checks import Baseline, Critic
 from enchanted.swarm.model import ModulePath, PythonVersion
 from enchanted.swarm.repository import RepositoryView, survey
-from enchanted.swarm.suite_runs import DEFAULT_LIMITS, RunRecord, SuiteLimits, SuiteRun, SuiteRunner
+from enchanted.swarm.suite_runs import RunRecord, SuiteLimits, SuiteRun, SuiteRunner
 from enchanted.swarm.tools import Tools
 
 RUNNING: Final = PythonVersion(sys.version_info.major, sys.version_info.minor)
@@ -42,7 +42,7 @@ class Laboratory:
     environment: PythonEnvironment
     tools: Tools
     scratch: Path
-    limits: SuiteLimits = DEFAULT_LIMITS
+    limits: SuiteLimits
 
 
 class Terrain:

@@ -273,6 +273,7 @@ class Ticket(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     ATTEMPTS_FIELD_NUMBER: _builtins.int
     OUTCOME_FIELD_NUMBER: _builtins.int
+    COMMIT_FIELD_NUMBER: _builtins.int
     ticket_id: _builtins.str
     job_id: _builtins.str
     role: _events_pb2.AgentRole.ValueType
@@ -283,6 +284,8 @@ class Ticket(_message.Message):
     agent_id: _builtins.str
     attempts: _builtins.int
     outcome: _builtins.str
+    commit: _builtins.str
+    """The commit that the ticket's edit became, where it was accepted."""
     @_builtins.property
     def depends_on(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     def __init__(
@@ -298,10 +301,11 @@ class Ticket(_message.Message):
         agent_id: _builtins.str = ...,
         attempts: _builtins.int = ...,
         outcome: _builtins.str = ...,
+        commit: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempts", b"attempts", "depends_on", b"depends_on", "job_id", b"job_id", "outcome", b"outcome", "resource", b"resource", "role", b"role", "state", b"state", "ticket_id", b"ticket_id", "title", b"title"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "attempts", b"attempts", "commit", b"commit", "depends_on", b"depends_on", "job_id", b"job_id", "outcome", b"outcome", "resource", b"resource", "role", b"role", "state", b"state", "ticket_id", b"ticket_id", "title", b"title"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
