@@ -16,7 +16,8 @@ import codecs
 import keyword
 import re
 import warnings
-from collections import defaultdict
+from collections import Counter, defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,6 +29,7 @@ from enchanted.swarm.tools import Tools
 
 ROUNDS_MAX: Final = 3
 FINDING_LINES_MAX: Final = 20
+RULES_TOLD_MAX: Final = 4
 OLDEST_TARGET: Final = PythonVersion(3, 0)
 
 _RULES: Final = {rule.code: rule for rule in RUFF_RULES}
@@ -256,10 +258,18 @@ def describe(rules: tuple[str, ...]) -> str:
     return f"{summaries[:1].upper()}{summaries[1:]}."
 
 
+def tell(parts: Sequence[Part]) -> str:
+    """What some parts do, their commonest rules first with their counts; without a full stop."""
+    counts = Counter(rule for part in parts for rule in part.rules)
+    codes = sorted(counts, key=lambda code: (-counts[code], code))
+    told = "; ".join(f"{_RULES[code].summary} ({counts[code]})" for code in codes[:RULES_TOLD_MAX])
+    more = f"; and {len(codes) - RULES_TOLD_MAX} rules more" if len(codes) > RULES_TOLD_MAX else ""
+    return f"{told[:1].upper()}{told[1:]}{more}"
+
+
 def _expectation(edit: Edit, result: bytes) -> Expectation:
-    codes = sorted({rule for part in edit.parts for rule in part.rules})
     rationale = (
-        f"Applying {', '.join(codes)} makes {len(edit.parts)} change(s) and should break no test."
+        f"{tell(edit.parts)}: {len(edit.parts)} parts that no test should notice."
         if edit.parts
         else "Every rule of the playbook is already kept."
     )

@@ -26,6 +26,7 @@ from enchanted.swarm.agents.shift import Assignment
 from enchanted.swarm.bisection import Trial
 from enchanted.swarm.checks import Guard, Review
 from enchanted.swarm.edits import Edit, Expectation, sha256_hex
+from enchanted.swarm.modernize import tell
 
 HEAD_MOVES_MAX: Final = 10
 
@@ -84,9 +85,10 @@ class Critic:
             reached_by_tests=await desk.terrain.is_reached_by_tests(edit.path),
         )
         base = (head.folder / edit.path).read_bytes()
-        summary = reporting.edit_summary(edit.path, review, expectation.rationale)
+        rationale = f"{tell(review.accepted)}." if review.accepted else expectation.rationale
+        summary = reporting.edit_summary(edit.path, review, rationale)
         artifact = v1.Artifact(name=REVIEW, content=summary.SerializeToString(deterministic=True))
-        decisions = [*self._accepted(edit, review, expectation), *self._rejected(edit, review)]
+        decisions = [*self._accepted(edit, review, rationale), *self._rejected(edit, review)]
         if review.result == base:
             await desk.jobs.complete_ticket(
                 assignment.lease,
@@ -96,7 +98,7 @@ class Critic:
                 artifacts=[artifact],
             )
             return
-        await self._commit(assignment, head, base, (edit, review), decisions, artifact, expectation.rationale)
+        await self._commit(assignment, head, base, (edit, review), decisions, artifact, rationale)
 
     async def _commit(
         self,
@@ -132,7 +134,7 @@ class Critic:
                 raise _HeadMovedError from error
             raise
 
-    def _accepted(self, edit: Edit, review: Review, expectation: Expectation) -> list[v1.Decision]:
+    def _accepted(self, edit: Edit, review: Review, rationale: str) -> list[v1.Decision]:
         if not review.accepted:
             return []
         runs = [reporting.run_check(run) for run in self.desk.terrain.take_runs()[-1:]]
@@ -147,7 +149,7 @@ class Critic:
             self.desk.report.decision(
                 events.DECISION_KIND_ACCEPT,
                 edit.path,
-                f"{expectation.rationale} What was guarded by {guard} passed: {accepted}.{tidied}",
+                f"{rationale} Guarded by {guard}, these parts passed: {accepted}.{tidied}",
                 trigger="The Coder's edit, applied on a scratch tree.",
                 context=f"sha256:{edit.base_sha256}",
                 rejected=[
