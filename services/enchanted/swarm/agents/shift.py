@@ -60,6 +60,7 @@ class Shift:
         agent_id: The agent's name in the history.
         roles: What it can do.
         perform: Does a ticket to its end; whatever it raises gives the ticket back.
+        beats_per_term: How often it says that it lives, within the term of a lease.
     """
 
     jobs: JobsClient
@@ -67,6 +68,7 @@ class Shift:
     agent_id: str
     roles: Sequence[events.AgentRole.ValueType]
     perform: Perform
+    beats_per_term: int = BEATS_PER_TERM
 
     async def work(self) -> None:
         """Work until the job has ended.
@@ -127,7 +129,7 @@ class Shift:
 
         async def beat() -> None:
             while await self._still_held(lease):  # noqa: ASYNC110 - it asks the hub, not a variable
-                await asyncio.sleep(lease.term_seconds / BEATS_PER_TERM)
+                await asyncio.sleep(lease.term_seconds / self.beats_per_term)
             ended.set()
             worker.cancel()
 
