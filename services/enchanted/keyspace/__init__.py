@@ -10,6 +10,7 @@ from enchanted.ids import derived_id, new_id
 from enchanted.keyspace import chunks, idempotency, leases, queue, versionstamps
 from enchanted.keyspace.blobs import BlobStore, FolderBlobStore
 from enchanted.keyspace.database import open_database
+from enchanted.keyspace.embedded.check import check as check_folder
 from enchanted.keyspace.key_file import FileKeyRing
 from enchanted.keyspace.key_file import load_or_create as load_or_create_key_ring
 from enchanted.keyspace.leases import BeatObserver, Lease
@@ -71,6 +72,7 @@ __all__ = [
     "TenantSpace",
     "TenantUnavailableError",
     "TipWatcher",
+    "check_folder",
     "chunks",
     "declare",
     "derived_id",

@@ -37,13 +37,24 @@ def open_database(url: str) -> fdb.Database:
             fdb.api_version(API_VERSION)
             return fdb.open(url) if url != _EMBEDDED else fdb.impl.create_database(url)
         if url.startswith(_CLUSTER):
-            fdb.api_version(API_VERSION)
-            return fdb.open(url.removeprefix(_CLUSTER) or None)
+            return _open_cluster(url.removeprefix(_CLUSTER) or None)
     except embedded.EngineError as error:
         raise StoreUnavailableError(str(error)) from error
     raise StoreUnavailableError(f"'{url}' is not a store: use embedded:/folder or fdb:/path/fdb.cluster")
 
 
+def _open_cluster(cluster_file: str | None) -> fdb.Database:
+    try:
+        fdb.api_version(API_VERSION)
+        return fdb.open(cluster_file)
+    except Exception as error:
+        # The binding raises bare exceptions where its C library is missing or of another version.
+        raise StoreUnavailableError(
+            f"the cluster cannot be opened: {error}; install FoundationDB's client library, 7.3 or newer"
+        ) from error
+
+
 def close_database(database: fdb.Database) -> None:
     """Release the folder of an embedded database; a cluster's connection ends with the process."""
-    embedded.close(database)
+    if embedded.is_installed():
+        embedded.close(database)
