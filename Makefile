@@ -61,7 +61,7 @@ up: setup ## Start the platform and run the main job; REPO=path-or-url, UP_ARGS=
 	if [ $$code != 130 ]; then exit $$code; fi # 130: stopped by Ctrl-C, which is no failure to report
 
 test: setup ## Run the tests, but for the long ones and those that need other programs.
-	@$(BIN)/python -m pytest tests --numprocesses 2 -m "not soak and not peers"
+	@$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile -m "not soak and not peers"
 
 soak: setup ## Run the long tests: real projects, downloaded.
 	@$(BIN)/python -m pytest tests -m soak
