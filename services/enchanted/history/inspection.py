@@ -15,8 +15,8 @@ from enchanted.generated.history.store.v1 import records_pb2 as store
 from enchanted.generated.history.v1.history_pb2 import RecordedEvent
 from enchanted.history import records
 from enchanted.history.model import Place, StoredRow
-from enchanted.history.records import CHECKPOINT, EVENT_ID, LEAF, NODE, SEALED_TIME, TIP, Transaction
-from enchanted.keyspace import KeyElement, Keyspace, SealBrokenError, Subspace, TenantSpace
+from enchanted.history.records import CHECKPOINT, EVENT_ID, LEAF, NODE, SEALED_TIME, TIP
+from enchanted.keyspace import KeyElement, Keyspace, SealBrokenError, Subspace, TenantSpace, Transaction
 
 PAGE_ROWS_MAX: Final = 500
 PAGE_EVENTS_MAX: Final = 100

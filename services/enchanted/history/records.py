@@ -29,7 +29,7 @@ import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import fdb
 import fdb.tuple
@@ -65,12 +65,10 @@ from enchanted.keyspace import (
     Sealing,
     Subspace,
     TenantSpace,
+    Transaction,
     chunks,
     declare,
 )
-
-Transaction = Any
-"""A transaction of the binding, which has no annotations, and no such class before its version is chosen."""
 
 PAGE_BYTES_MAX: Final = 4 << 20
 TAIL_EVENTS_MAX: Final = 1000

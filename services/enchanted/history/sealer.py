@@ -31,7 +31,6 @@ from enchanted.history.model import (
     TreeBrokenError,
     grow,
 )
-from enchanted.history.records import Transaction
 from enchanted.keyspace import (
     BeatObserver,
     Keyspace,
@@ -41,6 +40,7 @@ from enchanted.keyspace import (
     Principal,
     TenantSpace,
     TipWatcher,
+    Transaction,
     leases,
 )
 

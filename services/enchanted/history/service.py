@@ -29,7 +29,7 @@ from enchanted.history.model import (
 )
 from enchanted.history.sealer import Sealer
 from enchanted.history.verification import verify_log
-from enchanted.keyspace import Keyspace, Principal, TenantSpace, TipWatcher
+from enchanted.keyspace import Keyspace, Principal, TenantSpace, TipWatcher, Transaction
 from enchanted.rpc import InvalidRequestError, principal
 
 PAGE_EVENTS_DEFAULT: Final = 100
@@ -162,7 +162,7 @@ def _page_size(asked: int) -> int:
 
 
 def _read_page(
-    tr: records.Transaction, space: TenantSpace, selection: Selection, after: Place | None, limit: int
+    tr: Transaction, space: TenantSpace, selection: Selection, after: Place | None, limit: int
 ) -> list[api.RecordedEvent]:
     return records.events_after(
         tr,
@@ -177,7 +177,7 @@ def _read_page(
 
 
 def _read_on(
-    tr: records.Transaction, space: TenantSpace, selection: Selection, after: Place | None
+    tr: Transaction, space: TenantSpace, selection: Selection, after: Place | None
 ) -> tuple[bytes, list[api.RecordedEvent]]:
     """The tip and the events up to it, at one read version, so that no event falls between them."""
     tip = records.read_tip(tr, space, selection.log)

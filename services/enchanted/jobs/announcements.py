@@ -16,8 +16,7 @@ from enchanted.generated.history.v1 import events_pb2 as events
 from enchanted.generated.jobs.store.v1 import records_pb2 as store
 from enchanted.generated.jobs.v1 import jobs_pb2 as v1
 from enchanted.jobs.model import Actor
-from enchanted.jobs.records import Transaction
-from enchanted.keyspace import TenantSpace, derived_id
+from enchanted.keyspace import TenantSpace, Transaction, derived_id
 from enchanted.workspace import MAIN, PreparedCommit
 
 _SPAN_DIGITS: Final = 16

@@ -17,9 +17,8 @@ from enchanted.generated.jobs.v1 import jobs_pb2 as v1
 from enchanted.jobs import announcements, model, records, tickets
 from enchanted.jobs.announcements import Scene
 from enchanted.jobs.model import PLATFORM, Actor
-from enchanted.jobs.records import Transaction
 from enchanted.jobs.requests import Call, answered
-from enchanted.keyspace import BeatObserver, Lease, TenantSpace, idempotency, leases
+from enchanted.keyspace import BeatObserver, Lease, TenantSpace, Transaction, idempotency, leases
 
 LEASE_EXPIRED: Final = "LEASE_EXPIRED"
 _LEASED_LOOK_MAX: Final = 64

@@ -24,9 +24,8 @@ from enchanted.jobs.model import (
     ProjectBusyError,
     check_playbook,
 )
-from enchanted.jobs.records import Transaction
 from enchanted.jobs.requests import Call, once
-from enchanted.keyspace import TenantSpace, derived_id, queue
+from enchanted.keyspace import TenantSpace, Transaction, derived_id, queue
 
 QUEUE_NAME = "jobs"
 

@@ -18,10 +18,9 @@ from enchanted.generated.jobs.v1 import jobs_pb2 as v1
 from enchanted.jobs import announcements, records, tickets
 from enchanted.jobs.lifecycle import end_job
 from enchanted.jobs.model import RETURNS_MAX, TicketsUnfinishedError, WrongTicketError
-from enchanted.jobs.records import Transaction
 from enchanted.jobs.requests import Call, answered, once
 from enchanted.jobs.tickets import Held, finish, held
-from enchanted.keyspace import TenantSpace, derived_id, leases
+from enchanted.keyspace import TenantSpace, Transaction, derived_id, leases
 
 RETURNED: Final = "RETURNED"
 _ORCHESTRATORS_ENDS: Final = "the Orchestrator's tickets end by planning tickets or by finishing the job"

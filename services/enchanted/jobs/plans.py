@@ -14,8 +14,7 @@ from typing import Final
 from enchanted.generated.jobs.store.v1 import records_pb2 as store
 from enchanted.generated.jobs.v1 import jobs_pb2 as v1
 from enchanted.jobs import outcomes, records
-from enchanted.jobs.records import Transaction
-from enchanted.keyspace import TenantSpace, derived_id
+from enchanted.keyspace import TenantSpace, Transaction, derived_id
 
 BATCH_BYTES_MAX: Final = 300_000
 BATCH_TICKETS_MAX: Final = 200

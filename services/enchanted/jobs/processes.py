@@ -15,9 +15,8 @@ from enchanted.jobs import announcements, claims, records
 from enchanted.jobs.announcements import Scene
 from enchanted.jobs.lifecycle import begin_job, end_job
 from enchanted.jobs.model import ENDED_JOBS, EXITS_WITHOUT_PROGRESS_MAX, PLATFORM
-from enchanted.jobs.records import Transaction
 from enchanted.jobs.requests import Call, once
-from enchanted.keyspace import TenantSpace
+from enchanted.keyspace import TenantSpace, Transaction
 
 STARTING: Final = "STARTING"
 STOPPED: Final = "STOPPED"

@@ -33,15 +33,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, TypeAlias
 
-import fdb
-
 from enchanted.generated.jobs.store.v1 import records_pb2 as store
 from enchanted.generated.jobs.v1 import jobs_pb2 as v1
 from enchanted.jobs.model import ArtifactNotFoundError, JobNotFoundError, TicketNotFoundError
-from enchanted.keyspace import Room, Sealing, Subspace, TenantSpace, chunks, declare
+from enchanted.keyspace import Room, Sealing, Subspace, TenantSpace, Transaction, chunks, declare
 
-# The binding has no annotations, so this is Any to a type checker; the name says what it is.
-Transaction: TypeAlias = "fdb.Transaction"
 _Value: TypeAlias = Any
 
 ARTIFACT_PIECE_BYTES: Final = 80_000

@@ -17,8 +17,7 @@ from google.protobuf.message import Message
 
 from enchanted.generated.jobs.v1 import jobs_pb2 as v1
 from enchanted.jobs import model
-from enchanted.jobs.records import Transaction
-from enchanted.keyspace import TenantSpace, idempotency
+from enchanted.keyspace import TenantSpace, Transaction, idempotency
 from enchanted.rpc import InvalidRequestError
 
 _ID_CHARACTERS_MAX: Final = 128

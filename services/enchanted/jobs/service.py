@@ -25,6 +25,7 @@ from enchanted.keyspace import (
     Principal,
     TenantSpace,
     TipWatcher,
+    Transaction,
     derived_id,
     new_id,
 )
@@ -322,7 +323,7 @@ def _place(token: str) -> int:
 
 
 def _tickets_as_seen(
-    tr: records.Transaction, space: TenantSpace, job_id: str, first: int, limit: int
+    tr: Transaction, space: TenantSpace, job_id: str, first: int, limit: int
 ) -> list[v1.Ticket]:
     job = records.read_job(tr, space, job_id)
     found = records.list_tickets(tr, space, job, first=first, limit=limit)
@@ -330,7 +331,7 @@ def _tickets_as_seen(
 
 
 def _artifact(
-    tr: records.Transaction, space: TenantSpace, job_id: str, ticket_id: str, name: str
+    tr: Transaction, space: TenantSpace, job_id: str, ticket_id: str, name: str
 ) -> tuple[str, store.ArtifactRecord]:
     job = records.read_job(tr, space, job_id)
     return job.job.project_id, records.read_artifact(tr, space, job, ticket_id, name)

@@ -24,7 +24,6 @@ from enchanted.jobs.launcher import Assignment, Launcher, LaunchError
 from enchanted.jobs.lifecycle import QUEUE_NAME
 from enchanted.jobs.model import restart_delay_seconds
 from enchanted.jobs.processes import Standing
-from enchanted.jobs.records import Transaction
 from enchanted.jobs.requests import Call
 from enchanted.keyspace import (
     JOB_SCOPES,
@@ -35,6 +34,7 @@ from enchanted.keyspace import (
     TenantId,
     TenantSpace,
     TipWatcher,
+    Transaction,
     new_id,
     queue,
 )

@@ -24,8 +24,7 @@ from enchanted.jobs.model import (
     TicketNotLeasedError,
     fails_with,
 )
-from enchanted.jobs.records import Transaction
-from enchanted.keyspace import Lease, TenantSpace, leases
+from enchanted.keyspace import Lease, TenantSpace, Transaction, leases
 
 
 @dataclass(frozen=True, slots=True)

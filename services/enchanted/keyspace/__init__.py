@@ -34,7 +34,7 @@ from enchanted.keyspace.model import (
 )
 from enchanted.keyspace.runner import Keyspace, Stamped
 from enchanted.keyspace.sealing import KeyRing
-from enchanted.keyspace.space import HubSpace, KeyElement, KeyRange, Space, TenantSpace
+from enchanted.keyspace.space import HubSpace, KeyElement, KeyRange, Space, TenantSpace, Transaction
 from enchanted.keyspace.subscriptions import TipWatcher
 from enchanted.keyspace.subspaces import TABLE, Sealing, Subspace, declare
 
@@ -72,6 +72,7 @@ __all__ = [
     "TenantSpace",
     "TenantUnavailableError",
     "TipWatcher",
+    "Transaction",
     "check_folder",
     "chunks",
     "declare",

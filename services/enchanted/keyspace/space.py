@@ -12,7 +12,7 @@ import hashlib
 import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import fdb
 import fdb.tuple
@@ -22,6 +22,8 @@ from enchanted.keyspace.model import Principal, TenantId
 from enchanted.keyspace.sealing import KeyRing
 from enchanted.keyspace.subspaces import Sealing, Subspace
 
+Transaction: TypeAlias = Any
+"""A transaction of the binding, which has no annotations, and no such class before its version is chosen."""
 KeyElement: TypeAlias = str | int | bytes | fdb.tuple.Versionstamp
 _OFFSET_BYTES: Final = 4
 _INDEX_KEY_BYTES: Final = 16

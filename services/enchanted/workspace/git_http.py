@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 from urllib.parse import parse_qs
 
-from enchanted.keyspace import Keyspace, KeyspaceError, Principal, Scope, TenantSpace
+from enchanted.keyspace import Keyspace, KeyspaceError, Principal, Scope, TenantSpace, Transaction
 from enchanted.rpc import UnauthenticatedError
 from enchanted.workspace import moments, records, upload_pack
 from enchanted.workspace.access import MayRead, deny_jobs
@@ -29,7 +29,6 @@ from enchanted.workspace.model import (
 )
 from enchanted.workspace.object_store import ObjectCache, ObjectStore
 from enchanted.workspace.objects import parse_id
-from enchanted.workspace.records import Transaction
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment

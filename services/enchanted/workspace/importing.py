@@ -19,7 +19,7 @@ from enchanted import history
 from enchanted.generated.history.v1 import events_pb2 as events
 from enchanted.generated.workspace.store.v1 import records_pb2 as store
 from enchanted.ids import derived_id
-from enchanted.keyspace import Keyspace, TenantSpace, idempotency
+from enchanted.keyspace import Keyspace, TenantSpace, Transaction, idempotency
 from enchanted.workspace import records
 from enchanted.workspace.model import (
     DEPTH_MAX,
@@ -50,7 +50,6 @@ from enchanted.workspace.objects import (
     unnamed_entries,
 )
 from enchanted.workspace.pack_reading import PackReader
-from enchanted.workspace.records import Transaction
 
 _TREE_DEFLATE_LEVEL: Final = 1
 _TRACE_DIGITS: Final = 32

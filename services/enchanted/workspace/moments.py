@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 from enchanted.history import HistoryError, Place, place_at, place_of_event
-from enchanted.keyspace import TenantSpace
+from enchanted.keyspace import TenantSpace, Transaction
 from enchanted.workspace import records
 from enchanted.workspace.model import (
     AmbiguousCommitError,
@@ -23,7 +23,7 @@ from enchanted.workspace.model import (
     MomentNotFoundError,
     State,
 )
-from enchanted.workspace.records import PlacedState, Transaction
+from enchanted.workspace.records import PlacedState
 
 NOW: Final = "now"
 _LAST_STAMP: Final = b"\xff" * 12

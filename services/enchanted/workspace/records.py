@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 import fdb
 import fdb.tuple
@@ -29,7 +29,7 @@ from google.protobuf.message import DecodeError
 
 from enchanted.generated.workspace.store.v1 import records_pb2 as store
 from enchanted.history import Place
-from enchanted.keyspace import KeyElement, Room, Sealing, Subspace, TenantSpace, chunks, declare
+from enchanted.keyspace import KeyElement, Room, Sealing, Subspace, TenantSpace, Transaction, chunks, declare
 from enchanted.workspace.model import (
     MAIN,
     Head,
@@ -41,9 +41,6 @@ from enchanted.workspace.model import (
     State,
     StoredStateBrokenError,
 )
-
-Transaction: TypeAlias = Any
-"""A transaction of the binding, which has no annotations, and no such class before its version is chosen."""
 
 INLINE_BYTES_MAX: Final = 64 << 10
 CHUNKED_BYTES_MAX: Final = 1 << 20

@@ -21,7 +21,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from enchanted.generated.workspace.v1 import workspace_pb2 as api
 from enchanted.generated.workspace.v1 import workspace_pb2_grpc
 from enchanted.history import HistoryError, Place
-from enchanted.keyspace import Keyspace, TenantSpace
+from enchanted.keyspace import Keyspace, TenantSpace, Transaction
 from enchanted.rpc import InvalidRequestError, principal
 from enchanted.workspace import importing, moments, records
 from enchanted.workspace.access import MayRead, deny_jobs
@@ -42,7 +42,6 @@ from enchanted.workspace.model import (
 )
 from enchanted.workspace.object_store import ObjectCache, ObjectStore
 from enchanted.workspace.objects import parse_id
-from enchanted.workspace.records import Transaction
 from enchanted.workspace.verification import verify_project
 
 PAGE_DEFAULT: Final = 100

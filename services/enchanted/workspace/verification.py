@@ -20,7 +20,7 @@ from enchanted import history
 from enchanted.generated.history.v1.events_pb2 import Check, SwarmEvent
 from enchanted.generated.history.v1.history_pb2 import RecordedEvent
 from enchanted.history import Place
-from enchanted.keyspace import Keyspace, SealBrokenError, TenantSpace
+from enchanted.keyspace import Keyspace, SealBrokenError, TenantSpace, Transaction
 from enchanted.workspace import records
 from enchanted.workspace.commit_walk import links_of
 from enchanted.workspace.model import (
@@ -119,7 +119,7 @@ def _read_states(
 
 
 def _states_and_head(
-    tr: records.Transaction, space: TenantSpace, project_id: str, last: Place | None
+    tr: Transaction, space: TenantSpace, project_id: str, last: Place | None
 ) -> tuple[list[State], Head | None]:
     page = records.states(tr, space, project_id, beyond=last, limit=_PAGE, newest_first=False)
     return page, records.read_head(tr, space, project_id)

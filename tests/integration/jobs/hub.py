@@ -17,7 +17,6 @@ from enchanted.generated.jobs.v1 import jobs_pb2_grpc
 from enchanted.generated.workspace.v1 import workspace_pb2_grpc
 from enchanted.jobs.client import JobsClient
 from enchanted.jobs.processes import process_starts
-from enchanted.jobs.records import Transaction
 from enchanted.jobs.requests import Call
 from enchanted.keyspace import (
     JOB_SCOPES,
@@ -27,6 +26,7 @@ from enchanted.keyspace import (
     Principal,
     TenantSpace,
     TipWatcher,
+    Transaction,
 )
 from enchanted.rpc import InProcessChannel, InProcessServer, interceptors
 from enchanted.workspace.service import WorkspaceService
