@@ -16,6 +16,7 @@ from rich.text import Text
 
 from enchanted.cli.output import clean
 from enchanted.views import CheckView, EditView, JobView, TicketView, short_commit, suite_text
+from enchanted.wording import counted
 
 LEFT_ALONE_SHOWN: Final = 20
 _STATE_STYLES: Final = {"succeeded": "bold green", "failed": "bold red", "cancelled": "bold yellow"}
@@ -58,15 +59,15 @@ def _parts(job: JobView) -> Iterator[RenderableType]:
         yield Text.assemble(("reason  ", "bold"), _line(job.reason))
     changed = [edit for edit in job.edits if edit.accepted_parts]
     if changed:
-        yield _heading(f"Changed ({_counted(len(changed), 'file')})")
+        yield _heading(f"Changed ({counted(len(changed), 'file')})")
         yield from (_changed(edit) for edit in changed)
     left_out = [edit for edit in job.edits if edit.left_out]
     if left_out:
-        yield _heading(f"Left out ({_counted(job.left_out_parts, 'part')})")
+        yield _heading(f"Left out ({counted(job.left_out_parts, 'part')})")
         for edit in left_out:
             yield from _left_out(edit)
     if job.left_alone:
-        yield _heading(f"Left alone ({_counted(len(job.left_alone), 'file')})")
+        yield _heading(f"Left alone ({counted(len(job.left_alone), 'file')})")
         yield from (Text(f"  {_line(told)}") for told in job.left_alone[:LEFT_ALONE_SHOWN])
         if len(job.left_alone) > LEFT_ALONE_SHOWN:
             yield Text(
@@ -79,7 +80,7 @@ def _parts(job: JobView) -> Iterator[RenderableType]:
 
 
 def _changed(edit: EditView) -> Text:
-    parts = _counted(edit.accepted_parts, "part")
+    parts = counted(edit.accepted_parts, "part")
     return Text.assemble(
         (f"  {_line(edit.path)}", "green"),
         (f"  {parts}{', ' if edit.commit else ''}{short_commit(edit.commit)}", "dim"),
@@ -97,10 +98,6 @@ def _left_out(edit: EditView) -> Iterator[Text]:
 
 def _heading(text: str) -> Text:
     return Text(f"\n{text}", "bold")
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _line(text: str) -> str:

@@ -21,6 +21,7 @@ from enchanted.jobs.model import RETURNS_MAX, TicketsUnfinishedError, WrongTicke
 from enchanted.jobs.requests import Call, answered, once
 from enchanted.jobs.tickets import Held, finish, held
 from enchanted.keyspace import TenantSpace, Transaction, derived_id, leases
+from enchanted.wording import counted
 
 RETURNED: Final = "RETURNED"
 _ORCHESTRATORS_ENDS: Final = "the Orchestrator's tickets end by planning tickets or by finishing the job"
@@ -212,7 +213,7 @@ def plan_tickets(
             if record.ticket.state == v1.TICKET_STATE_READY:
                 records.mark_ready(tr, space, record)
         _report(tr, space, call, work, report)
-        _finish(tr, space, call, work, v1.TICKET_STATE_DONE, f"{len(planned)} tickets planned")
+        _finish(tr, space, call, work, v1.TICKET_STATE_DONE, f"{counted(len(planned), 'ticket')} planned")
         return b""
 
     once(tr, space, call, effect)

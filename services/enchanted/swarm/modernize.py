@@ -26,6 +26,7 @@ from enchanted.swarm.hunks import Hunk, RewriteTrace, close_gaps
 from enchanted.swarm.model import ModulePath, PartNumber, PythonVersion, ToolError
 from enchanted.swarm.rules import PYUPGRADE, RUFF_RULES, Rule, Trust
 from enchanted.swarm.tools import Tools
+from enchanted.wording import counted
 
 ROUNDS_MAX: Final = 3
 FINDING_LINES_MAX: Final = 20
@@ -269,7 +270,7 @@ def tell(parts: Sequence[Part]) -> str:
 
 def _expectation(edit: Edit, result: bytes) -> Expectation:
     rationale = (
-        f"{tell(edit.parts)}: {len(edit.parts)} parts that no test should notice."
+        f"{tell(edit.parts)}: {counted(len(edit.parts), 'part')} that no test should notice."
         if edit.parts
         else "Every rule of the playbook is already kept."
     )

@@ -88,7 +88,5 @@ def test_the_headline_counts_what_was_taken_and_what_was_left_out(tmp_path: Path
             v1.EditSummary(path="other.py", left_out=[v1.LeftOutPart(description="x")]),
         ]
     )
-    assert headline(summary, view) == (
-        "3 changes in 1 modules were accepted; 1 were left out, each with its reason."
-    )
+    assert headline(summary, view) == ("3 changes in 1 module accepted, 1 left out, each with its reason.")
     assert "modern already" in headline(v1.JobSummary(edits=[v1.EditSummary(path="good.py")]), view)

@@ -14,6 +14,7 @@ from enchanted.swarm.agents.reporting import part_text
 from enchanted.swarm.agents.shift import Assignment
 from enchanted.swarm.edits import Expectation, sha256_hex
 from enchanted.swarm.model import ModulePath, PackError
+from enchanted.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Coder:
         await desk.jobs.complete_ticket(
             assignment.lease,
             v1.TICKET_STATE_DONE,
-            outcome=f"{len(parts)} parts proposed" if parts else "nothing to modernise",
+            outcome=f"{counted(len(parts), 'part')} proposed" if parts else "nothing to modernise",
             decisions=[decision],
             artifacts=artifacts if parts else [],
         )

@@ -27,6 +27,7 @@ from enchanted.swarm.bisection import Trial
 from enchanted.swarm.checks import Guard, Review
 from enchanted.swarm.edits import Edit, Expectation, sha256_hex
 from enchanted.swarm.modernize import tell
+from enchanted.wording import counted
 
 HEAD_MOVES_MAX: Final = 10
 
@@ -93,7 +94,7 @@ class Critic:
             await desk.jobs.complete_ticket(
                 assignment.lease,
                 v1.TICKET_STATE_REJECTED,
-                outcome=f"none of {len(edit.parts)} parts accepted",
+                outcome=f"none of {counted(len(edit.parts), 'part')} accepted",
                 decisions=decisions,
                 artifacts=[artifact],
             )
@@ -118,7 +119,9 @@ class Critic:
             diff_patch=edits.unified_diff(edit.path, base, review.result).decode("utf-8", "replace"),
         )
         left_out = len(review.left_out)
-        outcome = f"{len(review.accepted)} parts accepted" + (f", {left_out} left out" if left_out else "")
+        outcome = f"{counted(len(review.accepted), 'part')} accepted"
+        if left_out:
+            outcome = f"{outcome}, {left_out} left out"
         try:
             await self.desk.jobs.accept_edit(
                 assignment.lease,

@@ -22,6 +22,7 @@ from enchanted.swarm.import_graph import ImportGraph
 from enchanted.swarm.model import ModulePath
 from enchanted.swarm.modernize import OLDEST_TARGET
 from enchanted.swarm.repository import RepositoryView
+from enchanted.wording import counted
 
 FINISH: Final = "finish"
 LEFT_ALONE_SHOWN_MAX: Final = 200
@@ -167,8 +168,8 @@ def plan_text(view: RepositoryView, order: Sequence[Sequence[ModulePath]], basel
         else f"no test stands guard ({baseline.run.ending.value}): only unobservable changes are taken"
     )
     return (
-        f"{modules} modules in {len(order)} steps along the import graph, imported modules first, for Python "
-        f"{minimum.version} and newer ({minimum.origin}). Of the tests, {guard}."
+        f"{counted(modules, 'module')} in {counted(len(order), 'step')} along the import graph, imported "
+        f"ones first, for Python {minimum.version} and newer ({minimum.origin}). Of the tests, {guard}."
     )
 
 
@@ -191,8 +192,8 @@ def headline(summary: v1.JobSummary, view: RepositoryView) -> str:
     if not changed and not left_out:
         return "The code is modern already; nothing was changed."
     accepted = sum(edit.accepted_parts for edit in changed)
-    text = f"{accepted} changes in {len(changed)} modules were accepted"
-    return f"{text}; {left_out} were left out, each with its reason." if left_out else f"{text}."
+    text = f"{counted(accepted, 'change')} in {counted(len(changed), 'module')} accepted"
+    return f"{text}, {left_out} left out, each with its reason." if left_out else f"{text}."
 
 
 def _left_alone(view: RepositoryView) -> list[str]:
