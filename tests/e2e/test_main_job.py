@@ -127,6 +127,23 @@ def test_git_clone_has_a_commit_for_each_accepted_edit(
     assert sample_tests_pass(clone)
 
 
+@pytest.mark.feature("X-02")
+def test_an_address_of_git_is_imported_with_its_history(
+    done: tuple[Installation, Run], tmp_path: Path
+) -> None:
+    installation, run = done
+    other = Installation(tmp_path / "other")
+    with installation.serving() as url:
+        imported = other.answer(
+            "project", "import", f"{url}/git/local/{run.project['name']}", "--name", "copy"
+        )
+    with other.serving() as url:
+        git("clone", "-q", f"{url}/git/local/copy", "clone", cwd=tmp_path)
+    commits = git("log", "--format=%H", cwd=tmp_path / "clone").split()
+    assert commits[0] == imported["project"]["imported_commit"]
+    assert len(commits) == changed_files(run) + 1
+
+
 @pytest.mark.feature("E-03")
 def test_the_pages_show_the_project_its_job_and_its_history(done: tuple[Installation, Run]) -> None:
     installation, run = done
