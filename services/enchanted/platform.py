@@ -22,6 +22,7 @@ import contextlib
 import hmac
 import os
 import secrets
+import shutil
 import socket
 import time
 from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping, Sequence
@@ -31,6 +32,7 @@ from pathlib import Path
 from typing import Any, Final, cast
 
 import grpc
+import structlog
 
 from enchanted import gateway, history, identity, jobs, keyspace, owner, rpc, sandbox, workspace
 from enchanted.generated.history.v1 import history_pb2_grpc
@@ -69,7 +71,9 @@ ANSWER_SECONDS_MAX: Final = 5.0
 STOP_GRACE_SECONDS: Final = 0.3
 FOLDER_WAIT_SECONDS_MAX: Final = 5.0
 _LOOK_AGAIN_SECONDS: Final = 0.1
-_VERIFY_HINT: Final = "nothing is lost by trying again; `enchanted verify` looks closer"
+_VERIFY_HINT: Final = "check ENCHANTED_DATA and ENCHANTED_STORE; `enchanted verify` looks closer"
+_FORGET_SECONDS: Final = 3600.0
+_FORGOTTEN_AT_ONCE: Final = 500
 _LAST_PORT: Final = 65_535
 _SOCKET: Final = "hub.sock"
 _KEY_FILE: Final = "keys/root.key"
@@ -77,6 +81,7 @@ _SOCKET_PATH_BYTES_MAX: Final = 100
 _READER_SCOPES: Final = frozenset({Scope.HISTORY_READ, Scope.WORKSPACE_READ, Scope.JOBS_READ})
 _OWNER: Final = Principal(LOCAL_TENANT, "owner", OWNER_SCOPES)
 _READER: Final = Principal(LOCAL_TENANT, "reader", _READER_SCOPES)
+_log = structlog.get_logger(__name__)
 _ERRORS: Final[Mapping[type[Exception], rpc.ErrorRule]] = {
     **history.ERRORS,
     **workspace.ERRORS,
@@ -145,6 +150,8 @@ async def _connected(settings: Settings, *, work: bool) -> AsyncIterator[Connect
             if reached is not None:
                 yield reached
                 return
+            if work:
+                await check_sandbox()
             hosting = hosted(settings, port=0) if work else _hosted_here(settings)
             try:
                 connection = await stack.enter_async_context(hosting)
@@ -198,9 +205,15 @@ async def hosted(settings: Settings, *, port: int | None = None) -> AsyncIterato
         address = await stack.enter_async_context(_grpc_served(rooms, settings.data))
         app = gateway.create_app(rooms.pages(), rooms.git(), port)
         await stack.enter_async_context(gateway.serving(app, bound))
-        await stack.enter_async_context(
-            _beside(rooms.sealer.run(), rooms.supervisor(address, settings).run())
-        )
+        works = [rooms.sealer.run(), _forget_requests(rooms.opened)]
+        try:
+            await check_sandbox()
+        except NoSandboxError as error:
+            # What is recorded can be looked at all the same; jobs wait for a hub that can run them.
+            _log.warning("jobs wait: untrusted code cannot be isolated here", reason=str(error))
+        else:
+            works.append(rooms.supervisor(address, settings).run())
+        await stack.enter_async_context(_beside(*works))
         owner.write_note(settings.data, Owner(os.getpid(), address, url, rooms.tokens.owner))
         stack.callback(owner.remove_note, settings.data)
         yield rooms.connection(url)
@@ -357,7 +370,8 @@ class _Rooms:
             sleep=asyncio.sleep,
             random_bytes=os.urandom,
         )
-        launcher = jobs.LocalLauncher(settings.data / "logs", os.environ)
+        environment = {**os.environ, "TMPDIR": str(_fresh_scratch(settings.data))}
+        launcher = jobs.LocalLauncher(settings.data / "logs", environment)
         return jobs.Supervisor(self.opened, self.watcher, launcher, self.signer, surroundings)
 
 
@@ -366,17 +380,49 @@ async def _opened(settings: Settings) -> AsyncIterator[_Rooms]:
     """Own the folder, open the store, and wire the rooms' services."""
     owner.open_folder(settings.data)
     with owner.lock_folder(settings.data):
+        folder = settings.embedded_folder
+        # A store without its key is not given a new one: what it holds could never be read again.
+        is_new = folder is None or not folder.exists()
         try:
-            key_ring = keyspace.load_or_create_key_ring(settings.data / _KEY_FILE, os.urandom)
+            key_ring = keyspace.load_or_create_key_ring(
+                settings.data / _KEY_FILE, os.urandom, may_create=is_new
+            )
             database = await asyncio.to_thread(keyspace.open_database, settings.store)
         except keyspace.KeyspaceError as error:
             raise StoreUnusableError(str(error), _VERIFY_HINT) from error
         blobs = keyspace.FolderBlobStore(settings.data / "blobs")
         opened = keyspace.Keyspace(database, key_ring, blobs, os.urandom)
         try:
+            await _check_key(opened)
             yield _wired(opened, key_ring)
         finally:
             await _close(opened)
+
+
+async def _check_key(opened: keyspace.Keyspace) -> None:
+    try:
+        await opened.hub()
+    except keyspace.KeyFileError as error:
+        raise StoreUnusableError(str(error), "nothing was changed; the key is keys/root.key") from error
+
+
+async def _forget_requests(opened: keyspace.Keyspace) -> None:
+    """Forget the answers of old requests, now and every hour."""
+    while True:
+        space = await opened.space(_platform_principal(LOCAL_TENANT))
+        while await opened.run(
+            space, keyspace.idempotency.forget_expired, _now_us(), limit=_FORGOTTEN_AT_ONCE
+        ):
+            continue
+        await asyncio.sleep(_FORGET_SECONDS)
+
+
+def _fresh_scratch(data: Path) -> Path:
+    """The folder of agents' throw-away copies; what a killed one left is removed."""
+    scratch = data / "scratch"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700)
+    return scratch
 
 
 async def _close(opened: keyspace.Keyspace) -> None:

@@ -123,6 +123,7 @@ The command line also follows `NO_COLOR` (any value: no colours) and `TERM=dumb`
 | `store/` | the records: projects, history, jobs (`ENCHANTED_STORE` moves it) |
 | `blobs/` | files too large for a record, by the hash of their sealed bytes |
 | `keys/root.key` | what everything is sealed with. **Keep a copy: without it nothing can be read** |
+| `scratch/` | throw-away copies that agents test on; emptied when a hub starts |
 | `checkpoints/` | the last state of each history that a `verify` here saw, to prove that it only grew |
 | `logs/hub.log` | what the platform did, one JSON object a line |
 | `logs/agents-JOB.log` | what the agents of a job said outside of the history |

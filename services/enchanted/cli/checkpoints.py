@@ -2,7 +2,8 @@
 """The last checkpoint of each history that this machine saw: the client's own memory.
 
 A hub that rewrote a history could sign the new one as well as the old; only somebody who remembers an earlier
-checkpoint can demand that the new tree contains it. So notes are kept outside the store, one file a log.
+checkpoint can demand that the new tree contains it. So notes are kept outside the store, one file a log. A
+folder that is rolled back whole takes its notes along: keep a copy of them elsewhere where that matters.
 """
 
 from __future__ import annotations

@@ -50,6 +50,11 @@ _BAD_INPUT: Final = frozenset(
         grpc.StatusCode.UNIMPLEMENTED,
     }
 )
+_HELP_HINT: Final = "`enchanted COMMAND --help` says what each argument takes"
+_INPUT_HINTS: Final = {
+    grpc.StatusCode.NOT_FOUND: "`enchanted project list` and `enchanted job list` show what there is",
+    grpc.StatusCode.ALREADY_EXISTS: "choose another name: --name NAME",
+}
 _OUR_FAULT: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, grpc.StatusCode.DATA_LOSS})
 
 
@@ -112,9 +117,7 @@ _RULES: Final[tuple[tuple[type[Exception], ExitCode, str], ...]] = (
 def _explain_call(error: CallError) -> Fault:
     text = error.message or error.code.name.lower().replace("_", " ")
     if error.code in _BAD_INPUT:
-        return Fault(
-            text, "`enchanted project list` and `enchanted job list` show what there is", ExitCode.BAD_INPUT
-        )
+        return Fault(text, _INPUT_HINTS.get(error.code, _HELP_HINT), ExitCode.BAD_INPUT)
     if error.code is grpc.StatusCode.DATA_LOSS:
         return Fault(text, "`enchanted verify` shows what is damaged", ExitCode.ENDED_BADLY)
     if error.code in _OUR_FAULT:

@@ -135,8 +135,10 @@ def run(work: Callable[[Session], Coroutine[Any, Any, ExitCode]], output: Output
         output.say(f"\n{session.farewell}")
         return ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read the data has enough; what is still buffered must not fail at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read has enough; what is still buffered for either stream must not fail at exit.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        for stream in (sys.stdout, sys.stderr):
+            os.dup2(nowhere, stream.fileno())
         return ExitCode.DONE
     except BaseExceptionGroup as group:
         return _tell(_first(group), output)

@@ -181,7 +181,7 @@ def append(tr: Transaction, space: TenantSpace, log: str, event: SwarmEvent) -> 
         event: With id, timestamp and payload; it is not changed.
 
     Returns:
-        The user version, with which ``versionstamps.complete`` makes the event's versionstamp.
+        The user version: the last two bytes of the event's versionstamp.
 
     Raises:
         InvalidLogError: If ``log`` cannot name a log.

@@ -32,7 +32,7 @@ from enchanted.keyspace.model import (
     TenantId,
     TenantUnavailableError,
 )
-from enchanted.keyspace.runner import Keyspace, Stamped
+from enchanted.keyspace.runner import Keyspace
 from enchanted.keyspace.sealing import KeyRing
 from enchanted.keyspace.space import HubSpace, KeyElement, KeyRange, Space, TenantSpace, Transaction
 from enchanted.keyspace.subscriptions import TipWatcher
@@ -65,7 +65,6 @@ __all__ = [
     "Sealing",
     "Space",
     "StaleIncarnationError",
-    "Stamped",
     "StoreUnavailableError",
     "Subspace",
     "TenantId",

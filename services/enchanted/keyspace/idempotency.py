@@ -14,7 +14,7 @@ import fdb
 
 from enchanted.generated.keyspace.store.v1 import records_pb2 as store
 from enchanted.keyspace.model import RequestReusedError
-from enchanted.keyspace.records import REQUEST
+from enchanted.keyspace.records import REQUEST, REQUEST_EXPIRY
 from enchanted.keyspace.space import TenantSpace
 
 KEPT_SECONDS: Final = 7 * 24 * 3600
@@ -48,3 +48,15 @@ def remember(
         fingerprint=fingerprint(content), result=result, expires_time_us=now_us + KEPT_SECONDS * 1_000_000
     )
     tr[space.key(REQUEST, request_id)] = record.SerializeToString()
+    tr[space.key(REQUEST_EXPIRY, record.expires_time_us, request_id)] = b""
+
+
+def forget_expired(tr: fdb.Transaction, space: TenantSpace, now_us: int, *, limit: int) -> int:
+    """Remove records past their time, at most ``limit``; how many there were. Transactional."""
+    keys = space.range(REQUEST_EXPIRY)
+    expired = list(tr.get_range(keys.begin, space.key(REQUEST_EXPIRY, now_us), limit=limit))
+    for pair in expired:
+        _, request_id = space.elements(REQUEST_EXPIRY, pair.key)
+        tr.clear(space.key(REQUEST, request_id))
+        tr.clear(pair.key)
+    return len(expired)

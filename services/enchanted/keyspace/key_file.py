@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from enchanted.keyspace.model import KeyFileError, TenantId
 from enchanted.keyspace.sealing import KEY_BYTES, KEY_ID_BYTES, SealingKey
 
+CHECK_VALUE_BYTES: Final = 16
 _MAGIC: Final = "enchanted-root-key-1"
 _OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
@@ -53,6 +54,10 @@ class FileKeyRing:
         """Secret under which the tenant's names and paths become index keys."""
         return self._derive("search", tenant)
 
+    def check_value(self) -> bytes:
+        """Stands for the root key in a store that it seals."""
+        return self._derive("check")[:CHECK_VALUE_BYTES]
+
     def signing_key(self, purpose: str) -> Ed25519PrivateKey:
         """Ed25519 key of the hub for one purpose, such as ``checkpoint`` or ``token``."""
         return Ed25519PrivateKey.from_private_bytes(self._derive("sign", purpose))
@@ -67,13 +72,20 @@ class FileKeyRing:
         return HKDF(algorithm=SHA256(), length=KEY_BYTES, salt=None, info=info).derive(self._root)
 
 
-def load_or_create(path: Path, random_bytes: Callable[[int], bytes]) -> FileKeyRing:
+def load_or_create(
+    path: Path, random_bytes: Callable[[int], bytes], *, may_create: bool = True
+) -> FileKeyRing:
     """Read the root key, or make it with mode 0600 and make sure it is on disk before anything is sealed.
 
+    Args:
+        path: The key file.
+        random_bytes: Cryptographic randomness.
+        may_create: Whether a new key may be made: not where something was sealed with the missing one.
+
     Raises:
-        KeyFileError: If the file is damaged or others can read it; the text says what to do.
+        KeyFileError: If the file is missing, damaged, or others can read it; the text says what to do.
     """
-    if not path.exists():
+    if may_create and not path.exists():
         _create(path, random_bytes(KEY_BYTES))
     return load(path)
 
@@ -85,6 +97,8 @@ def load(path: Path) -> FileKeyRing:
         KeyFileError: If the file is missing, damaged, or readable by others; the text says what to do.
     """
     try:
+        if not path.exists():
+            raise KeyFileError(f"the key file {path} is missing; put back a copy of it")
         mode = path.stat().st_mode
         words = path.read_text("ascii").split()
     except OSError as error:

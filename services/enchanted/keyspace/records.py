@@ -7,10 +7,12 @@ Subspaces of a tenant (room 0)::
     lease_owner/(name)                       who may act, with a fencing token
     lease_beat/(name)                        that the owner lives
     request/(request_id)                     what a mutating call answered
+    request_expiry/(time, request_id)        when that may be forgotten
 
 Subspaces of the hub (room 0)::
 
     ready/(queue, bucket, tenant)            a tenant with work in a queue
+    key_check                                which root key the store is sealed with
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ from typing import Final
 import fdb
 
 from enchanted.generated.keyspace.store.v1 import records_pb2 as store
-from enchanted.keyspace.model import Room, StaleIncarnationError, TenantUnavailableError
-from enchanted.keyspace.space import TenantSpace
+from enchanted.keyspace.model import KeyFileError, Room, StaleIncarnationError, TenantUnavailableError
+from enchanted.keyspace.space import HubSpace, TenantSpace
 from enchanted.keyspace.subspaces import Sealing, declare
 
 TENANT_FORMAT: Final = 1
@@ -62,6 +64,25 @@ REQUEST = declare(
     sealing=Sealing.PLAIN,
     why="Makes a repeated call harmless; results hold ids and hashes only.",
 )
+REQUEST_EXPIRY = declare(
+    Room.KEYSPACE,
+    4,
+    "request_expiry",
+    key=("expires_time_us", "request_id"),
+    value="empty",
+    sealing=Sealing.PLAIN,
+    why="Finds the idempotency records that may be forgotten; holds ids only.",
+)
+KEY_CHECK = declare(
+    Room.KEYSPACE,
+    1,
+    "key_check",
+    key=(),
+    value="16 bytes derived from the root key",
+    sealing=Sealing.PLAIN,
+    why="Notices a lost or exchanged key before anything is sealed with the wrong one; tells nothing of it.",
+    hub=True,
+)
 READY = declare(
     Room.KEYSPACE,
     0,
@@ -84,6 +105,21 @@ def open_header(tr: fdb.Transaction, space: TenantSpace) -> store.TenantHeader:
     )
     tr[space.key(HEADER)] = header.SerializeToString()
     return header
+
+
+def check_key_ring(tr: fdb.Transaction, hub: HubSpace, check_value: bytes) -> None:
+    """Remember which root key the store is sealed with, or refuse another one. Transactional.
+
+    Raises:
+        KeyFileError: If the store was written with another key.
+    """
+    stored = tr[hub.key(KEY_CHECK)]
+    if not stored.present():
+        tr[hub.key(KEY_CHECK)] = check_value
+    elif bytes(stored) != check_value:
+        raise KeyFileError(
+            "the key is not the one that this store was written with; put back a copy of that one"
+        )
 
 
 def check_header(space: TenantSpace, stored: fdb.Value) -> None:

@@ -11,15 +11,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Concatenate, Final, Generic, ParamSpec, TypeVar, cast
+from typing import Concatenate, Final, ParamSpec, TypeVar
 
 import fdb
 
 from enchanted.keyspace import database, versionstamps
 from enchanted.keyspace.blobs import BlobStore
 from enchanted.keyspace.model import Principal, RetriesExhaustedError, TenantId
-from enchanted.keyspace.records import HEADER, check_header, open_header
+from enchanted.keyspace.records import HEADER, check_header, check_key_ring, open_header
 from enchanted.keyspace.sealing import KeyRing
 from enchanted.keyspace.space import HubSpace, Space, TenantSpace
 
@@ -32,14 +31,6 @@ TRANSACTION_MILLISECONDS_MAX: Final = 15_000
 ATTEMPTS_MAX: Final = 100
 _TIMED_OUT: Final = 1031
 _PARTITION: Final = "enchanted"
-
-
-@dataclass(frozen=True, slots=True)
-class Stamped(Generic[T]):
-    """What a body returned, and the 10-byte versionstamp of its commit; empty if it wrote nothing."""
-
-    result: T
-    transaction_stamp: bytes
 
 
 class Keyspace:
@@ -61,11 +52,16 @@ class Keyspace:
 
         Raises:
             TenantUnavailableError: If the tenant does not accept transactions.
+            KeyFileError: If the store was written with another key.
         """
-        return await self._in_thread(self._open_space, principal)
+        return await self._in_thread(lambda: self._open_space(principal))
 
     async def hub(self) -> HubSpace:
-        """The space of what belongs to no tenant."""
+        """The space of what belongs to no tenant.
+
+        Raises:
+            KeyFileError: If the store was written with another key.
+        """
         return await self._in_thread(self._open_hub)
 
     async def run(
@@ -83,20 +79,8 @@ class Keyspace:
             TenantUnavailableError: If the tenant was closed meanwhile.
             StaleIncarnationError: If the tenant was moved meanwhile.
         """
-        stamped = await self._in_thread(self._transact, space, lambda tr: body(tr, space, *args, **kwargs))
-        return cast("Stamped[T]", stamped).result
-
-    async def run_stamped(
-        self,
-        space: S,
-        body: Callable[Concatenate[fdb.Transaction, S, P], T],
-        /,
-        *args: P.args,
-        **kwargs: P.kwargs,
-    ) -> Stamped[T]:
-        """As :meth:`run`, and also answer the versionstamp of the commit."""
         return await self._in_thread(
-            self._transact, space, lambda tr: body(tr, space, *args, **kwargs), want_stamp=True
+            lambda: self._transact(space, lambda tr: body(tr, space, *args, **kwargs))
         )
 
     def transact(
@@ -108,20 +92,17 @@ class Keyspace:
         **kwargs: P.kwargs,
     ) -> T:
         """As :meth:`run`, for code that has a thread of its own, such as Git over HTTP."""
-        return self._transact(space, lambda tr: body(tr, space, *args, **kwargs)).result
+        return self._transact(space, lambda tr: body(tr, space, *args, **kwargs))
 
     async def close(self) -> None:
         """Finish what runs, then release the database. Nothing may be called after."""
         await asyncio.to_thread(self._threads.shutdown)
         await asyncio.to_thread(database.close_database, self.db)
 
-    async def _in_thread(self, work: Callable[..., T], *args: object, **kwargs: object) -> T:
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, lambda: work(*args, **kwargs))
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _transact(
-        self, space: Space, body: Callable[[fdb.Transaction], T], *, want_stamp: bool = False
-    ) -> Stamped[T]:
+    def _transact(self, space: Space, body: Callable[[fdb.Transaction], T]) -> T:
         tr = self.db.create_transaction()
         tr.options.set_timeout(TRANSACTION_MILLISECONDS_MAX)
         tr.options.set_retry_limit(ATTEMPTS_MAX)
@@ -132,16 +113,18 @@ class Keyspace:
                 result = body(tr)
                 if header is not None and isinstance(space, TenantSpace):
                     check_header(space, header)
-                stamp = tr.get_versionstamp() if want_stamp else None
                 tr.commit().wait()
-                return Stamped(result, _stamp_bytes(tr, stamp))
             except fdb.FDBError as error:
                 _back_off(tr, error)
+            else:
+                return result
 
     def _open_hub(self) -> HubSpace:
         if self._hub is None:
             folder = fdb.directory.create_or_open(self.db, (_PARTITION,), layer=b"partition")
-            self._hub = HubSpace(folder.create_or_open(self.db, ("hub",)).key())
+            hub = HubSpace(folder.create_or_open(self.db, ("hub",)).key())
+            self._transact(hub, lambda tr: check_key_ring(tr, hub, self._key_ring.check_value()))
+            self._hub = hub
         return self._hub
 
     def _open_space(self, principal: Principal) -> TenantSpace:
@@ -157,14 +140,8 @@ class Keyspace:
             return TenantSpace(principal, prefix, incarnation, hub, self._key_ring, self._random_bytes)
 
         # The header says which incarnation the handle is for, so it is read before there is a handle.
-        header = self._transact(hub, lambda tr: open_header(tr, opened(0))).result
+        header = self._transact(hub, lambda tr: open_header(tr, opened(0)))
         return opened(header.incarnation)
-
-
-def _stamp_bytes(tr: fdb.Transaction, stamp: fdb.Key | None) -> bytes:
-    if stamp is None or tr.get_committed_version() < 0:
-        return b""
-    return bytes(stamp)
 
 
 def _back_off(tr: fdb.Transaction, error: fdb.FDBError) -> None:

@@ -51,6 +51,9 @@ class KeyRing(Protocol):
     def search_key(self, tenant: TenantId) -> bytes:
         """Secret under which names and paths become index keys."""
 
+    def check_value(self) -> bytes:
+        """Tells this ring from another, so that a store can refuse the wrong one; no key follows."""
+
 
 def associated_data(tenant: TenantId, subspace: Subspace, record_id: str) -> bytes:
     """Bind a sealed value to its place; length-prefixed, so that no two places share an encoding."""

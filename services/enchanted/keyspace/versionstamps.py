@@ -14,12 +14,8 @@ from typing import Final
 from weakref import WeakKeyDictionary
 
 import fdb
-import fdb.tuple
 
-STAMP_BYTES: Final = 12
 TRANSACTION_STAMP_BYTES: Final = 10
-FIRST: Final = b"\x00" * STAMP_BYTES
-LAST: Final = b"\xff" * STAMP_BYTES
 _USER_VERSIONS_MAX: Final = 1 << 16
 
 _counters: WeakKeyDictionary[fdb.Transaction, int] = WeakKeyDictionary()
@@ -44,18 +40,3 @@ def restart_user_versions(tr: fdb.Transaction) -> None:
     """Begin to count anew, when a transaction's body runs again."""
     with _counters_lock:
         _counters.pop(tr, None)
-
-
-def complete(transaction_stamp: bytes, user_version: int) -> bytes:
-    """The 12 bytes of a write, from its transaction's 10 and its own user version."""
-    return transaction_stamp + user_version.to_bytes(2, "big")
-
-
-def as_tuple_element(stamp: bytes) -> fdb.tuple.Versionstamp:
-    """Element of a key tuple for a known stamp of 12 bytes."""
-    return fdb.tuple.Versionstamp.from_bytes(stamp)
-
-
-def as_bytes(element: fdb.tuple.Versionstamp) -> bytes:
-    """The 12 bytes of a key tuple's element."""
-    return bytes(element.to_bytes())

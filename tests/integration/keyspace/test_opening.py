@@ -3,14 +3,23 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-from enchanted.keyspace import StoreUnavailableError, open_database
+from enchanted.keyspace import (
+    FileKeyRing,
+    FolderBlobStore,
+    KeyFileError,
+    Keyspace,
+    StoreUnavailableError,
+    open_database,
+)
 from enchanted.keyspace.database import close_database
+from tests.integration.keyspace.conftest import LOCAL
 
 
 @pytest.mark.feature("K-01")
@@ -22,6 +31,22 @@ def test_a_folder_keeps_what_was_committed(tmp_path: Path) -> None:
     second = open_database(url)
     assert bytes(second[b"colour"]) == b"green"
     close_database(second)
+
+
+@pytest.mark.feature("E-17")
+async def test_a_store_refuses_another_key_than_it_was_written_with(tmp_path: Path) -> None:
+    url = f"embedded:{tmp_path / 'store'}"
+    blobs = FolderBlobStore(tmp_path / "blobs")
+    first = Keyspace(open_database(url), FileKeyRing(b"a" * 32), blobs, os.urandom)
+    await first.space(LOCAL)
+    await first.close()
+    second = Keyspace(open_database(url), FileKeyRing(b"b" * 32), blobs, os.urandom)
+    with pytest.raises(KeyFileError, match="put back a copy"):
+        await second.space(LOCAL)
+    await second.close()
+    third = Keyspace(open_database(url), FileKeyRing(b"a" * 32), blobs, os.urandom)
+    await third.space(LOCAL)
+    await third.close()
 
 
 @pytest.mark.feature("K-01")

@@ -53,6 +53,18 @@ async def test_a_request_id_with_another_content_is_refused(keyspace: Keyspace, 
         await keyspace.run(space, create_once, "req_1", b"make another job")
 
 
+@pytest.mark.feature("K-02")
+async def test_answers_are_forgotten_after_their_time_and_not_before(
+    keyspace: Keyspace, space: TenantSpace
+) -> None:
+    first = await keyspace.run(space, create_once, "req_1", b"make a job")
+    week_us = idempotency.KEPT_SECONDS * 1_000_000
+    assert await keyspace.run(space, idempotency.forget_expired, week_us, limit=10) == 0
+    assert await keyspace.run(space, create_once, "req_1", b"make a job") == first
+    assert await keyspace.run(space, idempotency.forget_expired, week_us + 1, limit=10) == 1
+    assert await keyspace.run(space, create_once, "req_1", b"make another job") != first
+
+
 @pytest.mark.feature("K-09")
 async def test_tenants_with_work_are_found_and_those_without_are_not(keyspace: Keyspace) -> None:
     spaces = [

@@ -16,8 +16,9 @@ import pytest
 
 from enchanted import owner, platform, rpc
 from enchanted.cli.projects import import_source
+from enchanted.keyspace import load_or_create_key_ring
 from enchanted.owner import Owner
-from enchanted.platform import FolderInUseError, PortInUseError, StoreUnusableError
+from enchanted.platform import FolderInUseError, NoSandboxError, PortInUseError, StoreUnusableError
 from enchanted.settings import Settings
 
 
@@ -136,6 +137,59 @@ async def test_a_damaged_key_is_one_line_and_stops_the_hub(settings: Settings) -
             pytest.fail("opened")
     with owner.lock_folder(settings.data):
         pass
+
+
+@pytest.mark.feature("E-17")
+async def test_a_lost_key_is_not_replaced_and_the_old_one_opens_all_again(settings: Settings) -> None:
+    async with platform.connect(settings) as hub:
+        await _names(hub)
+    key = settings.data / "keys" / "root.key"
+    kept = key.rename(settings.data / "kept.key")
+    with pytest.raises(StoreUnusableError, match=r"root\.key is missing; put back a copy"):
+        async with platform.connect(settings):
+            pytest.fail("a store was opened without its key")
+    assert not key.exists()
+    kept.rename(key)
+    async with platform.connect(settings) as hub:
+        assert await _names(hub) == []
+
+
+@pytest.mark.feature("E-17")
+async def test_another_key_is_refused_before_anything_is_sealed_with_it(settings: Settings) -> None:
+    async with platform.connect(settings) as hub:
+        await _names(hub)
+    key = settings.data / "keys" / "root.key"
+    key.unlink()
+    load_or_create_key_ring(key, os.urandom)
+    with pytest.raises(StoreUnusableError, match="not the one that this store was written with"):
+        async with platform.connect(settings):
+            pytest.fail("a store was opened with another key")
+
+
+@pytest.mark.feature("E-12")
+async def test_what_a_killed_agents_process_left_is_removed_when_a_hub_starts(settings: Settings) -> None:
+    left = settings.data / "scratch" / "enchanted-agents-killed" / "trees"
+    left.mkdir(parents=True)
+    (left / "big").write_bytes(b"x" * 1000)
+    async with platform.hosted(settings):
+        assert list((settings.data / "scratch").iterdir()) == []
+
+
+@pytest.mark.feature("E-12")
+async def test_without_a_sandbox_a_hub_serves_and_jobs_wait(
+    settings: Settings, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def no_sandbox() -> None:
+        raise NoSandboxError("no sandbox here", "install it")
+
+    monkeypatch.setattr(platform, "check_sandbox", no_sandbox)
+    async with platform.hosted(settings) as hub:
+        project, _ = await import_source(hub, str(repository), "", _silent)
+        job = await hub.jobs.run_job(project.id, "modernize")
+        assert (await hub.jobs.get_job(job.job_id)).starts == 0
+    with pytest.raises(NoSandboxError):
+        async with platform.connect(settings, work=True):
+            pytest.fail("jobs cannot run here")
 
 
 @pytest.mark.feature("K-01")

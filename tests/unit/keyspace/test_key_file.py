@@ -65,6 +65,13 @@ def test_a_damaged_key_file_is_refused_rather_than_used(key_file: Path, position
 
 
 @pytest.mark.feature("E-17")
+def test_a_lost_key_is_not_replaced_where_something_was_sealed_with_it(tmp_path: Path) -> None:
+    with pytest.raises(KeyFileError, match="put back a copy"):
+        load_or_create(tmp_path / "root.key", os.urandom, may_create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.feature("E-17")
 def test_a_missing_key_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(KeyFileError, match=r"absent\.key"):
         load(tmp_path / "absent.key")
