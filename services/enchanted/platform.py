@@ -402,8 +402,8 @@ async def _opened(settings: Settings) -> AsyncIterator[_Rooms]:
 async def _check_key(opened: keyspace.Keyspace) -> None:
     try:
         await opened.hub()
-    except keyspace.KeyFileError as error:
-        raise StoreUnusableError(str(error), "nothing was changed; the key is keys/root.key") from error
+    except keyspace.KeyspaceError as error:
+        raise StoreUnusableError(str(error), _VERIFY_HINT) from error
 
 
 async def _forget_requests(opened: keyspace.Keyspace) -> None:

@@ -64,9 +64,12 @@ def check_patch_applies(installation: Installation, run: Run, source: Path, into
     assert exported.returncode == 0, exported.stderr
     shutil.copytree(source, into)
     git("init", "-q", cwd=into)
-    if patch.stat().st_size:
-        git("apply", "--check", str(patch), cwd=into)
-        git("apply", str(patch), cwd=into)
+    if not changed_files(run):
+        assert patch.stat().st_size == 0
+        return
+    git("apply", "--check", str(patch), cwd=into)
+    git("apply", str(patch), cwd=into)
+    assert content(into) != content(source)
 
 
 def check_replay_equals_clone(installation: Installation, run: Run, folder: Path) -> set[str]:

@@ -8,18 +8,23 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from enchanted.cli.exits import ExitCode
+from enchanted.cli.exits import ExitCode, InputError
 from enchanted.cli.finding import find_project
 from enchanted.cli.histories import FromMoment, ToMoment, patch_bytes
 from enchanted.cli.session import Session, command
 from enchanted.ids import new_id
 from enchanted.platform import Connection
+from enchanted.rpc import CallError
 from enchanted.views import ProjectView, project_view, short_commit
-from enchanted.workspace import pack_source
+from enchanted.workspace import PackedSource, pack_source
+
+NAMES_MAX: Final = 1_000
+_NAME_CHARACTERS_MAX: Final = 63
+_OTHER_CONTENT: Final = "PROJECT_EXISTS"
 
 app = typer.Typer(help="Projects: import, list, export.", no_args_is_help=True)
 
@@ -104,7 +109,7 @@ async def export_project(
 
 
 async def import_source(
-    hub: Connection, source: str, name: str, progress: Callable[[str], None]
+    hub: Connection, source: str, name: str, progress: Callable[[str], None], *, numbered: bool = False
 ) -> tuple[ProjectView, bool]:
     """Import a folder or the repository at an address.
 
@@ -113,15 +118,59 @@ async def import_source(
         source: The folder or address; it is only read.
         name: For the project; the source's own if empty.
         progress: Told what is being done.
+        numbered: If the source's own name belongs to other content, take that name with a number.
 
     Returns:
         The project, and whether it was there already with this content.
 
     Raises:
         PackSourceError: If it cannot be imported.
+        InputError: If the name belongs to other content.
     """
     request_id = new_id("req", time.time_ns() // 1_000, os.urandom)
     with tempfile.TemporaryDirectory(prefix="enchanted-import-") as folder:
         packed = await pack_source(source, Path(folder), progress)
-        imported = await hub.workspace.import_project(packed, request_id=request_id, name=name)
+        told = ""
+        if numbered and not name:
+            name, told = await _numbered_name(hub, packed)
+        try:
+            imported = await hub.workspace.import_project(packed, request_id=request_id, name=name)
+        except CallError as error:
+            if error.reason != _OTHER_CONTENT:
+                raise
+            raise InputError(
+                f"project '{name or packed.name}' has other content", "choose another name with --name NAME"
+            ) from error
+    if told and not imported.existed:
+        progress(told)
     return project_view(imported.project), imported.existed
+
+
+async def _numbered_name(hub: Connection, packed: PackedSource) -> tuple[str, str]:
+    """The name under which this content is there already, or else the first that is free.
+
+    Returns:
+        The name, and a line that says why it is not the source's own; empty if it is.
+    """
+    present = {project.name: project async for project in hub.workspace.list_projects()}
+    names = [packed.name, *(_with_number(packed.name, number) for number in range(2, NAMES_MAX + 1))]
+    for name in names:
+        found = present.get(name)
+        if found is not None and packed.tree == found.imported_tree:
+            return name, ""
+    free = next((name for name in names if name not in present), "")
+    if not free:
+        raise InputError(
+            f"'{packed.name}' and its numbers up to {NAMES_MAX} are taken", "choose a name with --name NAME"
+        )
+    if free == packed.name:
+        return free, ""
+    if present[packed.name].source != packed.source:
+        return free, f"project {packed.name} is from another source; imported as {free}"
+    kind = "folder" if packed.source.startswith("/") else "repository"
+    return free, f"the {kind} has changed since project {packed.name} was imported; imported as {free}"
+
+
+def _with_number(name: str, number: int) -> str:
+    ending = f"-{number}"
+    return name[: _NAME_CHARACTERS_MAX - len(ending)] + ending

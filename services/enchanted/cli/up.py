@@ -94,7 +94,7 @@ async def _main_job(
     session: Session, hub: Connection, source: str, name: str, *, serves_on: bool
 ) -> ExitCode:
     output = session.output
-    project, existed = await import_source(hub, source, name, output.say)
+    project, existed = await import_source(hub, source, name, output.say, numbered=True)
     if output.as_json:
         output.line({"type": "project", "project": project, "existed": existed})
     output.say(

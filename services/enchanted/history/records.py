@@ -75,8 +75,6 @@ TAIL_EVENTS_MAX: Final = 1000
 DIRTY_LOGS_MAX: Final = 100
 _INLINE_BYTES_MAX: Final = 90_000
 _VALUES_TOGETHER: Final = 50
-_DAMAGE_CODES: Final = frozenset({1510, 1520, 1522})
-"""FoundationDB's codes io_error, checksum_failed and file_corrupt."""
 
 
 def _declared(
@@ -379,11 +377,6 @@ def read_dirty_logs(tr: Transaction, space: TenantSpace) -> DirtyLogs:
     found = tr.snapshot.get_range(keys.begin, keys.end, limit=DIRTY_LOGS_MAX)
     logs = tuple(str(space.elements(DIRTY, pair.key)[0]) for pair in found)
     return DirtyLogs(bytes(tip) if tip.present() else b"", logs)
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether an error says that what is stored cannot be read: the engine's checksums do not match."""
-    return getattr(error, "code", None) in _DAMAGE_CODES
 
 
 def write_growth(

@@ -136,9 +136,7 @@ class Sealer:
                 complete = [await self._seal_dirty(space, log) for log in work.logs]
                 timeout = {} if all(complete) else {"timeout_seconds": RETRY_SECONDS}
                 await self._watcher.wait(space, records.DIRTY_TIP, (), work.tip, **timeout)
-            except Exception as error:
-                if not isinstance(error, KeyspaceError) and not records.is_damage(error):
-                    raise
+            except KeyspaceError as error:
                 _log.warning("sealing is interrupted and will be tried again", exc_info=error)
                 await self._sleep(RETRY_SECONDS)
 

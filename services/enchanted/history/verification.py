@@ -19,7 +19,7 @@ from enchanted.history.findings import CheckName, Findings, Report
 from enchanted.history.model import CheckpointError, LogNotFoundError, TreeBrokenError
 from enchanted.history.sealer import Sealer
 from enchanted.history.tree_walk import TreeWalk
-from enchanted.keyspace import Keyspace, TenantSpace
+from enchanted.keyspace import Keyspace, StoreDamagedError, TenantSpace
 
 _CHECK_OF_SUBSPACE: Final = {
     records.CHECKPOINT.name: CheckName.CHECKPOINTS,
@@ -57,9 +57,7 @@ async def verify_log(
         await tree.run(last_seen)
         note = tree.newest_note
         await EventWalk(keyspace, space, log, head, findings).run()
-    except Exception as error:
-        if not records.is_damage(error):
-            raise
+    except StoreDamagedError:
         findings.report(CheckName.STORAGE, "a part of the store cannot be read: its checksum is wrong")
         findings.give_up(CheckName, "the store cannot be read")
     return Report(findings.checks(f"{head.size} events"), head.size, "" if findings.faults else note)

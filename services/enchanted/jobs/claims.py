@@ -21,6 +21,7 @@ from enchanted.jobs.requests import Call, answered
 from enchanted.keyspace import BeatObserver, Lease, TenantSpace, Transaction, idempotency, leases
 
 LEASE_EXPIRED: Final = "LEASE_EXPIRED"
+LEASE_FREED: Final = "LEASE_FREED"
 _LEASED_LOOK_MAX: Final = 64
 _PLATFORM_HOLDER: Final = "platform"
 
@@ -90,9 +91,11 @@ def reclaim(tr: Transaction, space: TenantSpace, scene: Scene) -> None:
     """Free every ticket of a job whose agents' process is known to have ended. Transactional.
 
     Waiting for each lease's term would be safe and slow; taking the leases at once is as safe, because what
-    an old holder still sends finds a greater fencing token.
+    an old holder still sends finds a greater fencing token. Nothing is counted against the tickets: the
+    process may have been stopped with the platform, and one that ends by itself counts against the job.
     """
     job_id = scene.job.job.job_id
+    records.forget_expiries(tr, space, job_id)
     witness = _Witness(lambda: 0.0)
     for ticket_id in records.leased(tr, space, job_id, sorted(model.WORKING_ROLES), limit=_LEASED_LOOK_MAX):
         lease = leases.acquire(
@@ -101,10 +104,10 @@ def reclaim(tr: Transaction, space: TenantSpace, scene: Scene) -> None:
         assert lease is not None, "a witness of the end may take any lease"
         leases.release(tr, space, lease)
         record = records.read_tickets(tr, space, scene.job, [ticket_id])[0]
-        if _expire(tr, space, scene, record):
-            tickets.put_back(tr, space, scene, record)
-        elif scene.job.job.state != v1.JOB_STATE_RUNNING:
-            return
+        ticket = record.ticket
+        detail = f"the process of {ticket.agent_id} ended"
+        announcements.signal(tr, space, scene.about(ticket_id), LEASE_FREED, detail, str(ticket.attempts))
+        tickets.put_back(tr, space, scene, record)
 
 
 class _Witness(BeatObserver):
@@ -161,14 +164,15 @@ def _expired(tr: Transaction, space: TenantSpace, attempt: _Attempt) -> _Found |
 
 
 def _expire(tr: Transaction, space: TenantSpace, scene: Scene, record: store.TicketRecord) -> bool:
-    """Record that a ticket's holder vanished; whether the ticket may be tried again."""
+    """Record that a ticket's holder fell silent; whether the ticket may be tried again."""
     ticket = record.ticket
     about = scene.about(ticket.ticket_id)
     detail = f"{ticket.agent_id} was silent"
     announcements.signal(tr, space, about, LEASE_EXPIRED, detail, str(ticket.attempts))
-    if ticket.attempts < model.LEASINGS_MAX:
+    expiries = records.count_expiry(tr, space, ticket.job_id, ticket.ticket_id)
+    if expiries < model.EXPIRIES_MAX:
         return True
-    outcome = f"its holders vanished {ticket.attempts} times"
+    outcome = f"its holders were silent {expiries} times"
     tickets.finish(tr, space, about, record, v1.TICKET_STATE_FAILED, outcome)
     return False
 

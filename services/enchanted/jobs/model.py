@@ -49,8 +49,8 @@ HEARTBEAT_SECONDS: Final = 3
 CLAIM_WAIT_MILLISECONDS_MAX: Final = 10_000
 RETURNS_MAX: Final = 3
 """A ticket that agents gave back this often has failed."""
-LEASINGS_MAX: Final = 10
-"""A ticket whose holders vanished fails when it was leased this often: it may be what ends them."""
+EXPIRIES_MAX: Final = 10
+"""A ticket whose holders fell silent this often in one agents' process fails: it may be what stops them."""
 EXITS_WITHOUT_PROGRESS_MAX: Final = 5
 """A job fails when its agents' process ended this often without a ticket finished in between."""
 RESTART_SECONDS_MIN: Final = 0.5

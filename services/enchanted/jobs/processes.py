@@ -68,8 +68,7 @@ def process_starts(tr: Transaction, space: TenantSpace, call: Call, job_id: str)
         if record.job.state == v1.JOB_STATE_QUEUED:
             begin_job(tr, space, scene)
         claims.reclaim(tr, space, scene)
-        if record.job.state == v1.JOB_STATE_RUNNING:
-            records.write_job(tr, space, record)
+        records.write_job(tr, space, record)
         return b""
 
     once(tr, space, call, effect)

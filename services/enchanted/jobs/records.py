@@ -18,6 +18,7 @@ Subspaces of a tenant (room 7)::
     artifact/(job, ticket, name_index)       ArtifactRecord, sealed
     summary/(job)                            JobSummary in chunks, sealed; the job's record has its headline
     artifact_piece/(project, content, piece) a piece of an artifact's content, sealed
+    expiry_count/(job, ticket)               how often its holders fell silent in this agents' process
 
 Subspaces of the hub (room 7)::
 
@@ -143,6 +144,13 @@ SUMMARY = _declared(
     "What a job changed and left out; grows with the project.",
     Sealing.CONTENT,
 )
+EXPIRY_COUNT = _declared(
+    15,
+    "expiry_count",
+    ("job", "ticket"),
+    _COUNT,
+    "Counts holders of a ticket that fell silent since the agents' process started; a count.",
+)
 WORK_TIP = _declared(
     0, "work_tip", (), _COUNT, "Wakes supervisors when some tenant's queue changed; a count.", hub=True
 )
@@ -211,7 +219,7 @@ def close_job(tr: Transaction, space: TenantSpace, record: store.JobRecord) -> b
     write_job(tr, space, record)
     tr.clear(space.key(OPEN_JOB, job.project_id))
     tr.clear(space.key(QUEUE, job.job_id))
-    for index in (READY_TICKET, LEASED_TICKET):
+    for index in (READY_TICKET, LEASED_TICKET, EXPIRY_COUNT):
         keys = space.range(index, job.job_id)
         tr.clear_range(keys.begin, keys.end)
     return not queued_jobs(tr, space, limit=1)
@@ -378,6 +386,20 @@ def set_planned_count(tr: Transaction, space: TenantSpace, job_id: str, count: i
 def finished_count(tr: Transaction, space: TenantSpace, job_id: str) -> int:
     """How many of the job's tickets are finished. Transactional."""
     return _count(tr[space.key(FINISHED_COUNT, job_id)])
+
+
+def count_expiry(tr: Transaction, space: TenantSpace, job_id: str, ticket_id: str) -> int:
+    """Count that a ticket's holder fell silent; how many did in this agents' process. Transactional."""
+    key = space.key(EXPIRY_COUNT, job_id, ticket_id)
+    count = _count(tr[key]) + 1
+    tr[key] = count.to_bytes(8, "little")
+    return count
+
+
+def forget_expiries(tr: Transaction, space: TenantSpace, job_id: str) -> None:
+    """Count anew, for another agents' process. Transactional; blind."""
+    keys = space.range(EXPIRY_COUNT, job_id)
+    tr.clear_range(keys.begin, keys.end)
 
 
 # Tips

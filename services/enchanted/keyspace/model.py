@@ -14,6 +14,7 @@ Errors::
     ├── SealBrokenError          a stored value does not open: wrong key, or changed
     ├── KeyFileError             the key file is missing, damaged, or open to others
     ├── StoreUnavailableError    the database cannot be opened
+    ├── StoreDamagedError        what is stored cannot be read: a checksum is wrong
     └── RetriesExhaustedError    a transaction did not get through in its time
 """
 
@@ -126,6 +127,14 @@ class KeyFileError(KeyspaceError):
 
 class StoreUnavailableError(KeyspaceError):
     """The database cannot be opened; the text says what to do."""
+
+
+class StoreDamagedError(KeyspaceError):
+    """What is stored cannot be read: the engine's checksums do not match."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__("a part of the store cannot be read: its checksum is wrong")
+        self.code = code
 
 
 class RetriesExhaustedError(KeyspaceError):

@@ -17,7 +17,7 @@ import fdb
 
 from enchanted.keyspace import database, versionstamps
 from enchanted.keyspace.blobs import BlobStore
-from enchanted.keyspace.model import Principal, RetriesExhaustedError, TenantId
+from enchanted.keyspace.model import Principal, RetriesExhaustedError, StoreDamagedError, TenantId
 from enchanted.keyspace.records import HEADER, check_header, check_key_ring, open_header
 from enchanted.keyspace.sealing import KeyRing
 from enchanted.keyspace.space import HubSpace, Space, TenantSpace
@@ -30,6 +30,8 @@ THREADS: Final = 8
 TRANSACTION_MILLISECONDS_MAX: Final = 15_000
 ATTEMPTS_MAX: Final = 100
 _TIMED_OUT: Final = 1031
+_DAMAGE_CODES: Final = frozenset({1510, 1520, 1522})
+"""FoundationDB's io_error, checksum_failed and file_corrupt."""
 _PARTITION: Final = "enchanted"
 
 
@@ -76,6 +78,7 @@ class Keyspace:
 
         Raises:
             RetriesExhaustedError: If it does not get through in its time.
+            StoreDamagedError: If what it reads is damaged.
             TenantUnavailableError: If the tenant was closed meanwhile.
             StaleIncarnationError: If the tenant was moved meanwhile.
         """
@@ -121,8 +124,7 @@ class Keyspace:
 
     def _open_hub(self) -> HubSpace:
         if self._hub is None:
-            folder = fdb.directory.create_or_open(self.db, (_PARTITION,), layer=b"partition")
-            hub = HubSpace(folder.create_or_open(self.db, ("hub",)).key())
+            hub = HubSpace(self._prefix("hub"))
             self._transact(hub, lambda tr: check_key_ring(tr, hub, self._key_ring.check_value()))
             self._hub = hub
         return self._hub
@@ -131,10 +133,7 @@ class Keyspace:
         hub = self._open_hub()
         prefix = self._prefixes.get(principal.tenant)
         if prefix is None:
-            folder = fdb.directory.create_or_open(self.db, (_PARTITION,), layer=b"partition")
-            prefix = self._prefixes[principal.tenant] = folder.create_or_open(
-                self.db, ("tenants", principal.tenant)
-            ).key()
+            prefix = self._prefixes[principal.tenant] = self._prefix("tenants", principal.tenant)
 
         def opened(incarnation: int) -> TenantSpace:
             return TenantSpace(principal, prefix, incarnation, hub, self._key_ring, self._random_bytes)
@@ -143,11 +142,25 @@ class Keyspace:
         header = self._transact(hub, lambda tr: open_header(tr, opened(0)))
         return opened(header.incarnation)
 
+    def _prefix(self, *path: str) -> bytes:
+        """Where a directory of ours begins, made on first use. The layer runs its own transaction."""
+        try:
+            partition = fdb.directory.create_or_open(self.db, (_PARTITION,), layer=b"partition")
+            prefix: bytes = partition.create_or_open(self.db, path).key()
+        except fdb.FDBError as error:
+            raise _final(error) from error
+        return prefix
+
 
 def _back_off(tr: fdb.Transaction, error: fdb.FDBError) -> None:
     try:
         tr.on_error(error).wait()
     except fdb.FDBError as final:
-        if fdb.predicates.is_retryable(final) or final.code == _TIMED_OUT:
-            raise RetriesExhaustedError(final.code) from final
-        raise
+        raise _final(final) from final
+
+
+def _final(error: fdb.FDBError) -> Exception:
+    """What an error that is not tried again means to other rooms."""
+    if fdb.predicates.is_retryable(error) or error.code == _TIMED_OUT:
+        return RetriesExhaustedError(error.code)
+    return StoreDamagedError(error.code) if error.code in _DAMAGE_CODES else error

@@ -80,6 +80,7 @@ KEYSPACE_ERRORS: Final[Mapping[type[Exception], ErrorRule]] = {
     keyspace.LeaseLostError: ErrorRule(grpc.StatusCode.FAILED_PRECONDITION, "LEASE_LOST"),
     keyspace.RequestReusedError: ErrorRule(grpc.StatusCode.ALREADY_EXISTS, "REQUEST_REUSED"),
     keyspace.SealBrokenError: ErrorRule(grpc.StatusCode.DATA_LOSS, "SEAL_BROKEN"),
+    keyspace.StoreDamagedError: ErrorRule(grpc.StatusCode.DATA_LOSS, "STORE_DAMAGED"),
     keyspace.RetriesExhaustedError: ErrorRule(grpc.StatusCode.UNAVAILABLE, "RETRIES_EXHAUSTED"),
 }
 

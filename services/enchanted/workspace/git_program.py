@@ -3,7 +3,9 @@
 
 A repository can name programs in its configuration, and Git would run them: hooks, file system monitors,
 pagers, diff drivers, transports. Variables of the surrounding process can point Git at another repository.
-So every run gets a fresh set of variables, with all of that switched off, and never asks a person.
+So every run gets a fresh set of variables, with all of that switched off, and never asks a person. Above all,
+no run but the clone of an address may reach another repository: Git fetches the objects that a partial clone
+lacks by itself, with whatever program the repository names for that.
 """
 
 from __future__ import annotations
@@ -41,6 +43,7 @@ _SETTINGS: Final = (
     "maintenance.auto=false",
     "advice.addEmbeddedRepo=false",
     "protocol.ext.allow=never",
+    "submodule.recurse=false",
     "safe.directory=*",
 )
 
@@ -72,11 +75,13 @@ class Git:
         folder: The working directory of the program.
         variables: Such as ``GIT_DIR``.
         person: Whether the settings in the person's own home count (ignored files, proxies, certificates).
+        reaching: Whether other repositories may be reached, which only the clone of an address needs.
     """
 
     folder: Path
     variables: Mapping[str, str] = field(default_factory=dict)
     person: bool = False
+    reaching: bool = False
 
     async def run(self, *arguments: str, stdin: bytes = b"", negative: bool = False) -> bytes:
         """Run a command and return what it wrote.
@@ -154,7 +159,8 @@ class Git:
             "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
             "GIT_OPTIONAL_LOCKS": "0",
             "GIT_NO_REPLACE_OBJECTS": "1",
-            "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS),
+            "GIT_ALLOW_PROTOCOL": ":".join(PROTOCOLS) if self.reaching else "",
+            "GIT_NO_LAZY_FETCH": "1",
             "GIT_CONFIG_NOSYSTEM": "1",
             "GIT_ATTR_NOSYSTEM": "1",
         }

@@ -48,6 +48,7 @@ class PackedSource:
     Attributes:
         pack_path: The pack, complete.
         commit: Git id of the commit in it that is to become the head.
+        tree: Git id of that commit's tree: its files, whatever their history.
         name: For the project, made from the source.
         source: Where it came from, without credentials.
         description: What is in it, for people.
@@ -55,6 +56,7 @@ class PackedSource:
 
     pack_path: Path
     commit: str
+    tree: str
     name: str
     source: str
     description: str
@@ -109,6 +111,8 @@ def _make_folder(scratch: Path) -> None:
 
 def _named_folder(source: str) -> Path | None:
     """The folder that a source names; ``None`` if it is an address, and nothing here is called so."""
+    if not source.strip():
+        raise PackSourceError("no source is named; this folder is '.'")
     try:
         folder = Path(source).expanduser()
         return folder.resolve() if folder.exists() or not sources.is_address(source) else None
@@ -124,7 +128,7 @@ async def _of_address(address: str, scratch: Path, progress: Progress) -> _Packa
         raise PackSourceError(f"'{shown}' cannot be cloned: {fault}")
     progress(f"cloning {shown}")
     clone = scratch / "clone"
-    git = Git(scratch, person=True)
+    git = Git(scratch, person=True, reaching=True)
     try:
         how = ("--bare", "--quiet", "--single-branch", "--no-tags", "--template=")
         await git.run("clone", *how, "--", address, str(clone))
@@ -192,9 +196,9 @@ async def _packed(packable: _Packable, source: str, into: Path) -> PackedSource:
         raise PackSourceError(f"the repository is too large: {size_bytes // _MIB} MiB packed, of at most 512")
     count = int(await git.run("rev-list", "--count", packable.commit))
     description = " ".join(filter(None, (f"{count} commit{'s' if count != 1 else ''}", packable.note)))
-    return PackedSource(
-        pack, packable.commit, sources.name_of(source), sources.without_credentials(source), description
-    )
+    tree = await _tree_of(packable.scratch, packable.commit)
+    shown = sources.without_credentials(source)
+    return PackedSource(pack, packable.commit, tree, sources.name_of(source), shown, description)
 
 
 async def _check_format(found: Repository, shown: str) -> None:

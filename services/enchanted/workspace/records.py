@@ -50,8 +50,6 @@ _PAST_EVERY_COMMIT: Final = b"\xff" * _STAMP_SHARED_BYTES
 _SHA1_DIGITS: Final = 40
 _PROJECT_CHARACTERS_MAX: Final = 100
 _PLACE_BYTES: Final = 20
-_DAMAGE_CODES: Final = frozenset({1510, 1520, 1522})
-"""FoundationDB's codes io_error, checksum_failed and file_corrupt."""
 
 PROJECT = declare(
     Room.WORKSPACE,
@@ -380,11 +378,6 @@ def write_objects(
             chunks.write(tr, space, OBJECT_CHUNK, (project_id, object_id), taken.sealed)
             stored = store.StoredObject(chunked=True)
         tr[space.key(OBJECT, project_id, object_id)] = stored.SerializeToString()
-
-
-def is_damage(error: Exception) -> bool:
-    """Whether an error says that what is stored cannot be read: the engine's checksums do not match."""
-    return isinstance(error, fdb.FDBError) and error.code in _DAMAGE_CODES
 
 
 def _sealed_object(

@@ -34,7 +34,9 @@ def address_fault(address: str) -> str:
         return "addresses that name a program of Git are not taken"
     if not _SCHEME.match(address):
         return "it holds a password where no address has one" if _PASSWORD.match(address) else ""
-    parts = urlsplit(address)
+    parts = _split(address)
+    if parts is None:
+        return "it cannot be read as an address; look at its host and port"
     if parts.scheme.lower() not in _SCHEMES:
         return "its address begins with something else than https, http, ssh, git or file"
     if parts.scheme.lower() != "file" and not parts.hostname:
@@ -46,7 +48,10 @@ def without_credentials(address: str) -> str:
     """The address as it may be stored and shown: no password, no query; a user's name only for ssh."""
     if not _SCHEME.match(address):
         return address.rpartition("@")[2] if _PASSWORD.match(address) else address
-    parts = urlsplit(address)
+    parts = _split(address)
+    if parts is None:
+        scheme, _, rest = address.partition("://")
+        return f"{scheme}://{_HIDDEN if '@' in rest else re.split('[?#]', rest, maxsplit=1)[0]}"
     host = parts.netloc.rpartition("@")[2]
     user = parts.username if parts.scheme.lower() == "ssh" and parts.username else ""
     shown = SplitResult(parts.scheme, f"{user}@{host}" if user else host, parts.path, "", "")
@@ -58,7 +63,9 @@ def redacted(text: str, address: str) -> str:
     text = text.replace(address, without_credentials(address))
     if not _SCHEME.match(address):
         return text
-    parts = urlsplit(address)
+    parts = _split(address)
+    if parts is None:
+        return text
     user = parts.username if parts.scheme.lower() != "ssh" else ""
     secrets = (parts.netloc.rpartition("@")[0], parts.password, parts.query, parts.fragment, user)
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
@@ -68,8 +75,20 @@ def redacted(text: str, address: str) -> str:
 
 def name_of(source: str) -> str:
     """A project's name made from the last part of an address or path."""
-    path = urlsplit(source).path if _SCHEME.match(source) else source
+    parts = _split(source) if _SCHEME.match(source) else None
+    path = parts.path if parts else source
     last = re.split(r"[/:\\]", path.rstrip("/\\"))[-1].lower().removesuffix(".git")
     name = _NOT_IN_NAME.sub("-", last).lstrip("._-").rstrip("-")[:_NAME_CHARACTERS_MAX]
     name = name.removeprefix("prj_").removesuffix(".git").strip("._-")
     return name or _DEFAULT_NAME
+
+
+def _split(address: str) -> SplitResult | None:
+    """The parts of an address with a scheme; ``None`` if it cannot be read."""
+    try:
+        parts = urlsplit(address)
+        # The start of a password with a '?' in it stands where the port is, and is no number.
+        has_port = parts.port != 0
+    except ValueError:
+        return None
+    return parts if has_port else None

@@ -20,7 +20,7 @@ from enchanted import history
 from enchanted.generated.history.v1.events_pb2 import Check, SwarmEvent
 from enchanted.generated.history.v1.history_pb2 import RecordedEvent
 from enchanted.history import Place
-from enchanted.keyspace import Keyspace, SealBrokenError, TenantSpace, Transaction
+from enchanted.keyspace import Keyspace, SealBrokenError, StoreDamagedError, TenantSpace, Transaction
 from enchanted.workspace import records
 from enchanted.workspace.commit_walk import links_of
 from enchanted.workspace.model import (
@@ -111,9 +111,7 @@ def _read_states(
             complete = len(page) < _PAGE
     except StoredStateBrokenError as error:
         findings.report(CheckName.STATES, f"a stored {error.what} cannot be read ({error.name})")
-    except Exception as error:
-        if not records.is_damage(error):
-            raise
+    except StoreDamagedError:
         findings.report(CheckName.STATES, _UNREADABLE)
     return states, head
 
@@ -184,9 +182,7 @@ class _ObjectWalk:
             for found, opened in self._store.iterate(batch):
                 rest.pop(0)
                 yield found, opened
-        except Exception as error:
-            if not isinstance(error, StoredStateBrokenError) and not records.is_damage(error):
-                raise
+        except (StoredStateBrokenError, StoreDamagedError):
             if len(rest) == 1:
                 self._fault(rest[0], "is missing or was changed")
                 return
@@ -306,9 +302,7 @@ class _Log:
             ):
                 self._after = Place(page[-1].incarnation, page[-1].versionstamp)
                 found += [recorded for recorded in page if _is_state_change(recorded.event)]
-        except Exception as error:
-            if not isinstance(error, SealBrokenError) and not records.is_damage(error):
-                raise
+        except (SealBrokenError, StoreDamagedError):
             self._findings.report(CheckName.EVENTS, "the history cannot be read to its end")
         return found
 

@@ -5,7 +5,8 @@ Git writes where one would not expect it: it sets the time of an object file tha
 wanted to write, also in borrowed object stores, and it refreshes the index when it compares. So nothing is
 borrowed: the history comes as a pack, the index is the scratch repository's own, and the person's repository
 is asked by commands that only read. Nor are its settings used, which could name programs: of them only those
-are taken over that say how files are compared.
+are taken over that say how files are compared. Repositories inside the working tree have settings too, and
+Git obeys them where it asks whether a submodule changed; so it is never let look into one.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ _COMPARING: Final = r"^core\.(autocrlf|eol|filemode|ignorecase|symlinks|precompo
 _AUTHOR: Final = "Enchanted"
 _ADDRESS: Final = "import@enchanted.local"
 _SKIPPED: Final = b"S "
+_SUBMODULE: Final = b"160000 "
+_PARTIAL: Final = r"^(extensions\.partialclone|remote\..*\.(promisor|partialclonefilter))$"
+_FETCH_FIRST: Final = "the repository is a partial clone: fetch what is missing first"
 _HEAD: Final = "HEAD^{commit}"
 
 
@@ -103,15 +107,13 @@ async def copy_history(repository: Repository, scratch: Scratch) -> None:
         GitFailedError: If objects are missing, as in a partial clone.
     """
     pack = scratch.folder / "objects" / "pack" / "pack-history.pack"
-    await repository.git.run_to_file(
-        pack,
-        "pack-objects",
-        "--revs",
-        "--stdout",
-        "--delta-base-offset",
-        "--quiet",
-        stdin=f"{repository.head}\n".encode(),
-    )
+    how = ("pack-objects", "--revs", "--stdout", "--delta-base-offset", "--quiet")
+    try:
+        await repository.git.run_to_file(pack, *how, stdin=f"{repository.head}\n".encode())
+    except GitFailedError as error:
+        if await _is_partial(repository.git):
+            raise GitFailedError(_FETCH_FIRST) from error
+        raise
     await scratch.git.run("index-pack", str(pack))
     if repository.shallow:
         await _copy(repository, "shallow", scratch.folder / "shallow")
@@ -119,6 +121,8 @@ async def copy_history(repository: Repository, scratch: Scratch) -> None:
 
 async def working_tree(repository: Repository, scratch: Scratch) -> str:
     """The tree of the working tree's files: tracked ones as they are, untracked ones that are not ignored.
+
+    Submodules stay what they are in the head; other repositories inside it are left out.
 
     Raises:
         GitFailedError: If a file cannot be read.
@@ -132,7 +136,7 @@ async def working_tree(repository: Repository, scratch: Scratch) -> str:
     skipped = [line[2:] for line in listed if line.startswith(_SKIPPED)]
     await _update_index(git, skipped, "--skip-worktree")
     await _leave_out(git, scratch)
-    await git.run("add", "--all", "--", ".")
+    await _add_files(git)
     present = set((await git.run("ls-files", "-z", "--cached")).split(b"\0"))
     added = [line[2:] for line in listed if line and line[2:] not in present]
     await _update_index(git, await asyncio.to_thread(_existing, repository.top, added), "--add")
@@ -180,6 +184,29 @@ async def completed(scratch: Scratch, commit: str) -> str:
     await git.run("fast-import", "--quiet", "--force", stdin=exported)
     (scratch.folder / "shallow").unlink()
     return (await git.run("rev-parse", "--verify", "refs/heads/complete")).decode().strip()
+
+
+async def _add_files(git: Git) -> None:
+    """Bring the index to the files as they are, without a look into any repository among them."""
+    submodules = await _submodules(git)
+    untracked = (await git.run("ls-files", "-z", "--others", "--exclude-standard")).split(b"\0")
+    # Git lists no folders but those that are repositories of their own.
+    embedded = {path.removesuffix(b"/") for path in untracked if path.endswith(b"/")}
+    closed = [b":(exclude,top,literal)" + path for path in sorted(submodules | embedded)]
+    how = ("add", "--all", "--pathspec-from-file=-", "--pathspec-file-nul")
+    await git.run(*how, stdin=b"\0".join((b".", *closed)))
+    # A repository where the head has a file is none of the untracked ones.
+    await _update_index(git, sorted(await _submodules(git) - submodules), "--force-remove")
+
+
+async def _submodules(git: Git) -> set[bytes]:
+    """Paths of the index that are submodules."""
+    listed = (await git.run("ls-files", "-z", "--stage")).split(b"\0")
+    return {line.partition(b"\t")[2] for line in listed if line.startswith(_SUBMODULE)}
+
+
+async def _is_partial(git: Git) -> bool:
+    return bool(await git.run("config", "--name-only", "--get-regexp", _PARTIAL, negative=True))
 
 
 def _store_files(folder: Path, files: list[FolderFile], scratch: Scratch) -> bytes:
@@ -259,4 +286,11 @@ async def inspect(folder: Path) -> Repository | None:
     if (top or Path(git_folder)).resolve() != folder:
         return None
     head = await git.run("rev-parse", "--quiet", "--verify", _HEAD, negative=True)
+    if not head and await _names_commit(git) and await _is_partial(git):
+        raise GitFailedError(_FETCH_FIRST)
     return Repository(git, top, head.decode().strip(), shallow == "true")
+
+
+async def _names_commit(git: Git) -> bool:
+    """Whether the head names a commit, be it there or not."""
+    return bool(await git.run("rev-parse", "--quiet", "--verify", "HEAD", negative=True))

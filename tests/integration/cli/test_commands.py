@@ -11,7 +11,7 @@ import pytest
 
 from enchanted import owner
 from tests.integration.cli.program import Imported, Program
-from tests.integration.platform.repositories import git
+from tests.integration.platform.repositories import git, make_repository
 
 
 def _import(program: Program, repository: Path) -> str:
@@ -30,6 +30,26 @@ def test_a_repository_is_imported_listed_and_recognised(imported: Imported) -> N
     table = imported.program.run("project", "list")
     assert table.data.splitlines()[0].split() == ["NAME", "HEAD", "IMPORTED", "ID", "SOURCE"]
     assert imported.project_id in table.data
+
+
+@pytest.mark.feature("E-03")
+def test_a_changed_folder_is_no_project_of_the_same_name(imported: Imported) -> None:
+    changed = make_repository(imported.program.place / "changed" / "basket")
+    (changed / "new").write_text("new\n")
+    ended = imported.program.run("project", "import", str(changed))
+    assert (ended.code, ended.data) == (3, "")
+    assert ended.talk.endswith(
+        "error: project 'basket' has other content\nhint: choose another name with --name NAME\n"
+    )
+
+
+@pytest.mark.feature("E-03")
+@pytest.mark.parametrize("source", ["", "http://[bad"])
+def test_a_source_that_is_none_is_told(imported: Imported, source: str) -> None:
+    ended = imported.program.run("project", "import", source)
+    assert (ended.code, ended.data) == (3, "")
+    assert "unexpected" not in ended.talk
+    assert len(ended.talk.splitlines()) == 2
 
 
 @pytest.mark.feature("E-03")

@@ -169,6 +169,33 @@ def test_what_cannot_be_imported_ends_it_with_code_3(program: Program, tmp_path:
         assert len(ended.talk.splitlines()) == 2
 
 
+@pytest.mark.feature("E-07")
+def test_a_changed_folder_gets_a_number_and_the_same_content_its_project(
+    program: Program, tmp_path: Path
+) -> None:
+    folder, others = tmp_path / "letters", tmp_path / "others" / "letters"
+    bad_projects.write_project_without_python(folder)
+    bad_projects.write_project_without_python(others)
+    (others / "theirs").write_text("theirs\n")
+
+    def up(source: Path) -> tuple[str, bool, str]:
+        ended = program.run("up", "--exit", "--json", "--repo", str(source))
+        assert ended.code == 0, ended.talk
+        (line,) = _of_type(ended, "project")
+        told = [words for words in ended.talk.splitlines() if "; imported as " in words]
+        return line["project"]["name"], line["existed"], "".join(told)
+
+    assert up(folder) == ("letters", False, "")
+    (folder / "new").write_text("new\n")
+    changed = "the folder has changed since project letters was imported; imported as letters-2"
+    assert up(folder) == ("letters-2", False, changed)
+    assert up(folder) == ("letters-2", True, "")
+    assert up(others)[:2] == ("letters-3", False)
+    (folder / "new").unlink()
+    assert up(folder) == ("letters", True, "")
+    assert len(program.run("job", "list", "--json").document["jobs"]) == 3
+
+
 @pytest.mark.feature("K-01")
 def test_a_port_in_use_is_one_line_with_another_port(program: Program, tmp_path: Path) -> None:
     other = Program(tmp_path / "other", program.place)

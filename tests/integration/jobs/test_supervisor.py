@@ -233,6 +233,48 @@ async def test_a_job_goes_on_where_a_killed_platform_left_it(
     assert (new.ticket_id, new.fencing_token > old.fencing_token) == (old.ticket_id, True)
 
 
+async def test_however_often_the_platform_stops_or_is_killed_a_job_loses_nothing_but_time(
+    theatre: Theatre, hub: Hub, stage: Stage
+) -> None:
+    job_id = (await hub.owner.run_job(hub.project_id, "modernize")).job_id
+    await hub.start(job_id)
+    await plan(hub.agents(job_id), job_id, planned("app.py"))
+    held = v1.Lease()
+    for _ in range(10):
+        async with at_work(theatre.supervisor()):
+            await stage.launched()
+            held = await claim(hub.agents(job_id), job_id, SCOUT)
+        # Killed: the start is stored, and no end of it.
+        await hub.start(job_id)
+        await claim(hub.agents(job_id), job_id, SCOUT)
+        hub.restart()
+
+    async with at_work(theatre.supervisor()):
+        await stage.launched()
+        assert (await claim(hub.agents(job_id), job_id, SCOUT)).ticket_id == held.ticket_id
+    assert (await hub.owner.get_job(job_id)).state == v1.JOB_STATE_RUNNING
+    told = [event.system_signal for event in await hub.events() if event.ticket_id == held.ticket_id]
+    assert [signal.detail for signal in told if signal.status == "LEASE_FREED"] == [
+        f"the process of agent-{SCOUT} ended"
+    ] * 20
+    assert not any("silent" in signal.detail for signal in told)
+
+
+async def test_agents_that_end_themselves_on_a_ticket_end_the_job(
+    theatre: Theatre, hub: Hub, stage: Stage
+) -> None:
+    job_id = (await hub.owner.run_job(hub.project_id, "modernize")).job_id
+    async with at_work(theatre.supervisor()):
+        for _ in range(5):
+            process = await stage.launched()
+            await claim(hub.agents(job_id), job_id, ORCHESTRATOR)
+            process.exit("killed by SIGKILL")
+        ended = await theatre.until_ended(job_id)
+
+    assert ended.state == v1.JOB_STATE_FAILED
+    assert ended.reason.endswith("5 times without finishing a ticket, last: killed by SIGKILL")
+
+
 async def test_more_jobs_than_places_wait_for_one_another(theatre: Theatre, hub: Hub, stage: Stage) -> None:
     other = await hub.import_project({"other.py": b"old = 3\n"})
     first = await hub.owner.run_job(hub.project_id, "modernize")

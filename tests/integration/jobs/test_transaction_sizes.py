@@ -10,9 +10,13 @@ from typing import Any
 import pytest
 
 from enchanted.generated.jobs.v1 import jobs_pb2 as v1
+from enchanted.jobs import model
 from enchanted.jobs.model import ARTIFACT_BYTES_MAX, DEPENDENTS_MAX, PLANNED_TICKETS_MAX
+from enchanted.swarm.agents.orchestrator import MODULES_MAX, planned_tickets
+from enchanted.swarm.import_graph import ImportGraph
+from enchanted.swarm.model import ModulePath
 from tests.integration.jobs.hub import Hub
-from tests.integration.jobs.work import ORCHESTRATOR, SCOUT, claim, decision, do, plan
+from tests.integration.jobs.work import CODER, CRITIC, ORCHESTRATOR, SCOUT, claim, decision, do, plan
 
 pytestmark = pytest.mark.feature("E-07")
 
@@ -70,6 +74,42 @@ async def test_the_largest_plan(hub: Hub, scales: Scales) -> None:
     await plan(agents, job.job_id, with_end(scouts(PLANNED_TICKETS_MAX - 1)), reasons)
     await do(agents, job.job_id, SCOUT)
     await hub.owner.cancel_job(job.job_id, "")
+
+    assert 100_000 < max(scales.sizes_bytes) < TRANSACTION_BYTES_MAX
+
+
+def modules_of_which_many_import_many(layers: tuple[int, ...]) -> list[v1.PlannedTicket]:
+    """The Orchestrator's plan where each module of a layer imports all modules of the layer before."""
+    paths = [ModulePath(f"source/package/module_{number:03}.py") for number in range(sum(layers))]
+    imports: dict[ModulePath, tuple[ModulePath, ...]] = {}
+    before: tuple[ModulePath, ...] = ()
+    for size in layers:
+        layer = tuple(paths[len(imports) : len(imports) + size])
+        imports.update(dict.fromkeys(layer, before))
+        before = layer
+    return list(planned_tickets(paths, ImportGraph(imports=imports, importers={}, groups=())))
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        pytest.param((1, MODULES_MAX - 1), id="one module that all import"),
+        pytest.param((1, 300, 20, MODULES_MAX - 321), id="many imports"),
+        pytest.param((1, 400, MODULES_MAX - 401), id="more imports than can be waited for one by one"),
+    ],
+)
+async def test_the_largest_plan_of_the_orchestrator(
+    hub: Hub, scales: Scales, layers: tuple[int, ...]
+) -> None:
+    tickets = modules_of_which_many_import_many(layers)
+    model.check_plan(tickets)
+    job = await hub.run_job()
+    agents = hub.agents(job.job_id)
+    await plan(agents, job.job_id, tickets, [decision("evt_1", noise(190_000))])
+    for role in (SCOUT, CODER, CRITIC):
+        await do(agents, job.job_id, role)
+    # Its end has unblocked others.
+    assert (await claim(agents, job.job_id, SCOUT)).ticket_id
 
     assert 100_000 < max(scales.sizes_bytes) < TRANSACTION_BYTES_MAX
 

@@ -275,17 +275,37 @@ async def test_the_tickets_of_a_dead_process_are_free_when_its_successor_starts(
     assert refused.value.reason == "LEASE_LOST"
 
 
-async def test_a_ticket_that_ends_its_holders_fails_in_the_end(hub: Hub) -> None:
-    job_id = (await hub.run_job()).job_id
+async def fall_silent(hub: Hub, job_id: str, times: int) -> None:
+    """Have so many holders of the Scout's ticket fall silent, one after the other."""
     agents = hub.agents(job_id)
-    await plan(agents, job_id, planned("app.py"))
-    for _ in range(10):
-        await claim(agents, job_id, SCOUT)
-        await hub.start(job_id)
+    await agents.claim_ticket(job_id, "scout-1", [SCOUT])
+    for _ in range(times):
+        # Nobody is held for dead who was not watched for a whole term.
+        assert not (await agents.claim_ticket(job_id, "scout-2", [SCOUT])).HasField("ticket")
+        hub.clock.pass_seconds(LEASE_SECONDS)
+        await agents.claim_ticket(job_id, "scout-1", [SCOUT])
+
+
+async def test_a_ticket_whose_holders_fall_silent_fails_in_the_end(hub: Hub) -> None:
+    job_id = (await hub.run_job()).job_id
+    await plan(hub.agents(job_id), job_id, planned("app.py"))
+    await fall_silent(hub, job_id, 9)
+    assert (await hub.tickets(job_id))["scout app.py"].state == v1.TICKET_STATE_LEASED
+    await fall_silent(hub, job_id, 1)
 
     ticket = (await hub.tickets(job_id))["scout app.py"]
-    assert (ticket.state, ticket.outcome) == (FAILED, "its holders vanished 10 times")
+    assert (ticket.state, ticket.outcome) == (FAILED, "its holders were silent 10 times")
     assert (await hub.tickets(job_id))["Finish"].state == v1.TICKET_STATE_READY
+
+
+async def test_silence_is_counted_anew_in_each_agents_process(hub: Hub) -> None:
+    job_id = (await hub.run_job()).job_id
+    await plan(hub.agents(job_id), job_id, planned("app.py"))
+    for _ in range(2):
+        await fall_silent(hub, job_id, 9)
+        await hub.start(job_id)
+
+    assert (await hub.tickets(job_id))["scout app.py"].state == v1.TICKET_STATE_READY
 
 
 async def test_a_plan_made_twice_by_one_request_makes_its_tickets_once(hub: Hub) -> None:

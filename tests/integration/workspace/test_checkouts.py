@@ -61,7 +61,7 @@ class TestCheckout:
     ) -> None:
         (tmp_path / "pack").write_bytes(b"x")
         long = "x" * 1_000_000
-        packed = PackedSource(tmp_path / "pack", "0" * 40, long, "", "")
+        packed = PackedSource(tmp_path / "pack", "0" * 40, "", long, "", "")
         calls = (remote.get_project(long), remote.import_project(packed, request_id="r"))
         for call, reason in zip(calls, ("PROJECT_NOT_FOUND", "NAME_INVALID"), strict=True):
             with pytest.raises(CallError) as refused:

@@ -74,7 +74,7 @@ async def send(
 ) -> api.ImportProjectResponse:
     path = folder / "made.pack"
     path.write_bytes(pack_of(*objects))
-    packed = PackedSource(path, name_of(head).hex(), name, "a test", "")
+    packed = PackedSource(path, name_of(head).hex(), "", name, "a test", "")
     request_id = hashlib.sha256(path.read_bytes() + name.encode()).hexdigest()
     return await workspace.client().import_project(packed, request_id=request_id)
 
@@ -220,7 +220,7 @@ class TestWhole:
         path.write_bytes(pack_of(file)[:-1] + b"x")
         with pytest.raises(CallError, match="damaged") as refused:
             await workspace.client().import_project(
-                PackedSource(path, "0" * 40, "made", "", ""), request_id="damaged"
+                PackedSource(path, "0" * 40, "", "made", "", ""), request_id="damaged"
             )
         assert refused.value.code == grpc.StatusCode.INVALID_ARGUMENT
 

@@ -258,6 +258,83 @@ class TestARepository:
 
 
 @pytest.mark.feature("E-03")
+class TestProgramsThatOthersName:
+    """A canary is a program that leaves a mark if it is run."""
+
+    @pytest.fixture
+    def canary(self, tmp_path: Path) -> Iterator[Path]:
+        """The program; at the end there must be no mark of it."""
+        program = tmp_path / "canary.sh"
+        program.write_text(f"#!/bin/sh\ntouch {tmp_path}/sung\ncat\n")
+        program.chmod(0o755)
+        yield program
+        assert not (tmp_path / "sung").exists()
+
+    @pytest.mark.parametrize("missing", ["HEAD:side.txt", "HEAD^{tree}", "HEAD"])
+    @pytest.mark.parametrize("way", ["uploadpack", "gitProxy"])
+    async def test_a_partial_clone_fetches_nothing_and_is_refused_in_one_line(
+        self, packing: Packing, repository: Path, git: RunGit, canary: Path, way: str, missing: str
+    ) -> None:
+        complete = repository.with_name("complete.git")
+        git(repository, "clone", "--quiet", "--bare", str(repository), str(complete))
+        settings = {
+            "core.repositoryFormatVersion": "1",
+            "extensions.partialClone": "origin",
+            "remote.origin.promisor": "true",
+            "remote.origin.partialCloneFilter": "blob:none",
+        }
+        if way == "uploadpack":
+            settings["remote.origin.url"] = str(complete)
+            settings["remote.origin.uploadpack"] = f"{canary} </dev/null;git-upload-pack"
+        else:
+            settings["remote.origin.url"] = "git://127.0.0.1/complete.git"
+            settings["core.gitProxy"] = str(canary)
+        name = git(repository, "rev-parse", missing)
+        for key, value in settings.items():
+            git(repository, "config", key, value)
+        (repository / ".git" / "objects" / name[:2] / name[2:]).unlink()
+        with pytest.raises(PackSourceError, match="is a partial clone: fetch what is missing") as refused:
+            await packing.pack(repository)
+        assert "\n" not in str(refused.value)
+
+    @staticmethod
+    def name_programs(git: RunGit, folder: Path, canary: Path) -> None:
+        """Have a repository name the canary wherever Git could run it, and a reason to."""
+        for key in ("filter.x.clean", "filter.x.process", "core.fsmonitor"):
+            git(folder, "config", key, str(canary))
+        (folder / ".gitattributes").write_text("* filter=x\n")
+        os.utime(folder / "README.md", (1, 1))
+
+    @pytest.mark.parametrize("odd", ["inner", "in*ner [1]", ":(top)", "#"])
+    async def test_a_submodule_is_not_looked_into(
+        self, packing: Packing, repository: Path, git: RunGit, canary: Path, odd: str
+    ) -> None:
+        git(repository, "clone", "--quiet", str(repository), f"./{odd}")
+        git(repository, "add", "--", f"./{odd}" if odd != "in*ner [1]" else "in*")
+        git(repository, "commit", "--quiet", "--message=Add a submodule")
+        self.name_programs(git, repository / odd, canary)
+        (repository / "new").write_text("new\n")
+        _, opened = await packing.pack(repository)
+        assert packing.files(opened)[odd] == "160000"
+        assert "new" in packing.files(opened)
+
+    @pytest.mark.parametrize("added", ["untracked", "staged", "in place of a file"])
+    async def test_a_repository_that_is_no_submodule_is_left_out(
+        self, packing: Packing, repository: Path, git: RunGit, canary: Path, added: str
+    ) -> None:
+        place = "side.txt" if added == "in place of a file" else "embedded"
+        (repository / "side.txt").unlink()
+        git(repository, "clone", "--quiet", str(repository), place)
+        if added == "staged":
+            git(repository, "add", place)
+        self.name_programs(git, repository / place, canary)
+        (repository / "new").write_text("new\n")
+        _, opened = await packing.pack(repository)
+        assert "new" in packing.files(opened)
+        assert not [path for path in packing.files(opened) if path.startswith((place, "side.txt"))]
+
+
+@pytest.mark.feature("E-03")
 class TestAPlainFolder:
     async def test_it_is_one_commit_of_its_files(self, packing: Packing, tmp_path: Path) -> None:
         folder = tmp_path / "Plain Folder"
@@ -409,6 +486,18 @@ class TestAnAddress:
         with pytest.raises(PackSourceError):
             await packing.pack(address)
         assert [path for path in everything(tmp_path) if path.endswith("sprung")] == []
+
+    @pytest.mark.parametrize("source", ["", " "])
+    async def test_no_source_at_all_is_not_this_folder(self, packing: Packing, source: str) -> None:
+        with pytest.raises(PackSourceError, match="no source is named"):
+            await packing.pack(source)
+
+    async def test_one_that_cannot_be_read_is_told_without_its_password(self, packing: Packing) -> None:
+        with pytest.raises(
+            PackSourceError, match=r"'http://\*\*\*' cannot be cloned: it cannot be read"
+        ) as refused:
+            await packing.pack("http://person:hunter2secret@[bad?token=hunter2secret")
+        assert "hunter2secret" not in str(refused.value)
 
     async def test_what_is_neither_is_told(self, packing: Packing, tmp_path: Path) -> None:
         with pytest.raises(PackSourceError, match="neither a folder nor the address"):

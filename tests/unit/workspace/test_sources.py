@@ -40,9 +40,11 @@ class TestAddresses:
             "https:///b",
             "ssh://-oProxyCommand=x/b",
             "x+ssh://a/b",
+            "http://[bad",
+            "ssh://a]b/c",
         ],
     )
-    def test_an_address_that_could_run_something_is_refused(self, address: str) -> None:
+    def test_an_address_that_could_run_something_or_is_none_is_refused(self, address: str) -> None:
         assert address_fault(address)
 
     @pytest.mark.parametrize(
@@ -66,6 +68,8 @@ class TestCredentials:
             ("git@example.org:a", "git@example.org:a"),
             ("/a/b@c", "/a/b@c"),
             ("person:secret@example.org:a", "example.org:a"),
+            ("http://[bad?token=secret", "http://[bad"),
+            ("http://person:sec?ret@[bad", "http://***"),
         ],
     )
     def test_what_is_shown_has_none(self, address: str, shown: str) -> None:
@@ -93,6 +97,7 @@ class TestNames:
             ("/a/.hidden", "hidden"),
             ("/a/Ünï", "n"),
             ("/a/prj_1", "1"),
+            ("http://[bad/tool", "tool"),
         ],
     )
     def test_a_name_is_made_from_the_last_part(self, source: str, name: str) -> None:
@@ -101,3 +106,10 @@ class TestNames:
     @given(st.text(max_size=100))
     def test_every_source_gets_a_name_that_is_taken(self, source: str) -> None:
         check_name(name_of("/" + source))
+
+    @given(st.text("[]:/@?#%.aZ1\u2100", max_size=30))
+    def test_no_address_is_too_odd_to_be_judged_shown_and_named(self, rest: str) -> None:
+        address = f"http://{rest}"
+        assert "\n" not in address_fault(address) + redacted(address, address)
+        assert without_credentials(address).startswith("http:")
+        check_name(name_of(address))
