@@ -17,12 +17,12 @@ The rules of its judgement:
 from __future__ import annotations
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
+from typing import Final
 
 from enchanted.swarm.bisection import TRIALS_MAX, Bisection, Fate, LeftOut, OnTrial, Trial, bisect
 from enchanted.swarm.edits import Edit, Expectation, Part, apply, sha256_hex
@@ -37,11 +37,17 @@ from enchanted.swarm.model import (
     Verdict,
 )
 from enchanted.swarm.modernize import is_preserving, tidy_imports
-from enchanted.swarm.scratch import copy_tree
 from enchanted.swarm.static_checks import check_lint, check_syntax
 from enchanted.swarm.suite_runs import RunEnding, SuitePlan, SuiteRun, SuiteRunner
 from enchanted.swarm.test_reports import TestReport
 from enchanted.swarm.tools import Tools
+
+_Again = Callable[[Sequence[str]], Awaitable[SuiteRun]]
+"""Runs some test files again, or all of them."""
+
+
+DOUBTS: Final = 3
+"""How often a test must fail with an edit, and pass without it, to be called broken by it."""
 
 
 class Guard(Enum):
@@ -138,14 +144,43 @@ class Critic:
             TreeError: the tree is too large to copy.
             SandboxError: the sandbox cannot run at all.
         """
-        async with self._copy(tree, {}) as copy:
-            plan, run = await self._runner.discover(copy)
+        plan, run = await self._runner.discover(tree)
         return Baseline(plan, run)
 
     async def measure_again(self, tree: Path, baseline: Baseline) -> SuiteRun:
         """Run the tests of a later tree as the baseline found out to; raises as `measure_baseline`."""
-        async with self._copy(tree, {}) as copy:
-            return await self._runner.run(copy, baseline.plan)
+        return await self._runner.run(tree, baseline.plan)
+
+    async def regressions(
+        self, base: Path, head: Path, baseline: Baseline, after: SuiteRun
+    ) -> tuple[frozenset[TestId], frozenset[TestId]]:
+        """Tell tests that a later tree has broken from those that only failed this time.
+
+        Args:
+            base: the tree that the baseline was measured on; not written to.
+            head: the later tree; not written to.
+            baseline: what the tests said before.
+            after: what they say of `head`.
+
+        Returns:
+            The tests that fail with `head` and pass with `base` when run again, and those found to be flaky;
+            tests known to be flaky are in neither.
+
+        Raises:
+            TreeError: a tree is too large to copy.
+            SandboxError: the sandbox cannot run at all.
+        """
+        if _gave_nothing(baseline, after):
+            after = await self.measure_again(head, baseline)
+        missing = baseline.guards - self._flaky - after.report.passed
+
+        async def run(tree: Path, files: Sequence[str]) -> SuiteRun:
+            return await self._runner.run(tree, baseline.plan, files)
+
+        steady = await self._doubt(
+            missing, (after.report, baseline.run.report), partial(run, base), partial(run, head)
+        )
+        return steady, missing - steady
 
     async def review(
         self,
@@ -170,11 +205,11 @@ class Critic:
         Raises:
             EditError: the edit was made for another base.
             TreeError: the tree is too large to copy.
-            ToolError: ruff failed on the base.
+            ToolError: ruff failed on the base, or the tests give no result any more, without the edit too.
             SandboxError: the sandbox cannot run at all.
         """
         base = (tree / edit.path).read_bytes()
-        broken_word = _broken_expectation(base, edit, expectation)
+        broken_word = await asyncio.to_thread(_broken_expectation, base, edit, expectation)
         guard = Guard.TESTS if baseline.guards and reached_by_tests else Guard.STATIC_ONLY
         known_flaky = frozenset(self._flaky)
         self._steady.clear()
@@ -184,10 +219,10 @@ class Critic:
         case = _Case(tree, edit.path, base, baseline, guard)
 
         async def oracle(parts: tuple[Part, ...]) -> Verdict:
-            return await self._judge(case, apply(base, edit, parts))
+            return await self._judge(case, await asyncio.to_thread(apply, base, edit, parts))
 
         found = await bisect(considered, oracle, on_trial=on_trial, trials_max=self._trials_max)
-        result = apply(base, edit, found.accepted)
+        result = await asyncio.to_thread(apply, base, edit, found.accepted)
         follow_up, result = await self._follow_up(case, result, found)
         return Review(
             guard=guard,
@@ -210,7 +245,7 @@ class Critic:
         return proposal.edit, proposal.result
 
     async def _judge(self, case: _Case, new: bytes) -> Verdict:
-        if reasons := check_syntax(case.path, new, self._target):
+        if reasons := await asyncio.to_thread(check_syntax, case.path, new, self._target):
             return Verdict.failing(Check.SYNTAX, reasons)
         try:
             reasons = await check_lint(case.path, case.base, new, self._target, self._tools)
@@ -225,42 +260,64 @@ class Critic:
 
     async def _test(self, case: _Case, new: bytes) -> tuple[Reason, ...]:
         after = await self._run(case, new)
-        if not case.baseline.plan.one_by_one and after.ending is not RunEnding.REPORTED:
-            text = f"With the edit the tests gave no result: {after.ending.value}."
-            return (Reason(Check.TESTS, case.path, text),)
+        if _gave_nothing(case.baseline, after):
+            after = await self._run(case, new)
+            if _gave_nothing(case.baseline, after):
+                return (await self._blame(case, after),)
         broken = case.baseline.guards - self._flaky - after.report.passed
-        await self._doubt(case, new, broken - self._steady, after.report)
+        steady = await self._doubt(
+            broken - self._steady,
+            (after.report, case.baseline.run.report),
+            partial(self._run, case, case.base),
+            partial(self._run, case, new),
+        )
+        self._steady.update(steady)
         return tuple(_broken_test(test, after.report) for test in sorted(broken - self._flaky))
 
-    async def _doubt(self, case: _Case, new: bytes, tests: frozenset[TestId], after: TestReport) -> None:
-        """Run failing tests again, without the edit and with it, and remember which are steady.
+    async def _blame(self, case: _Case, after: SuiteRun) -> Reason:
+        """Reason against an edit with which the tests gave no result twice, if they give one without it."""
+        without = await self._run(case, case.base)
+        if _gave_nothing(case.baseline, without):
+            raise ToolError(
+                "the tests give no result any more, with the edit or without it; try again under less load",
+                tool="pytest",
+                ending=without.ending.value,
+            )
+        text = f"With the edit the tests gave no result: {after.ending.value}."
+        return Reason(Check.TESTS, case.path, text)
+
+    async def _doubt(
+        self, tests: frozenset[TestId], reports: Sequence[TestReport], without: _Again, with_edit: _Again
+    ) -> frozenset[TestId]:
+        """Run failing tests again, without the edit and with it; return the steady ones, note the flaky ones.
 
         Their files alone are the quick way. A test that does not fail there may still need the company of the
         others to fail, so it is called flaky only after the whole suite has been run again.
         """
-        files = sorted({_file_of(test, after, case.baseline.run.report) for test in tests})
+        files = sorted({_file_of(test, *reports) for test in tests})
+        steady: frozenset[TestId] = frozenset()
         for chosen in (files, []):
-            doubtful = tests - self._steady
+            doubtful = tests - steady
             if not doubtful or "" in chosen:
                 continue
-            without = (await self._run(case, case.base, chosen)).report.passed
-            with_edit = (await self._run(case, new, chosen)).report.passed
-            self._steady.update((doubtful & without) - with_edit)
-        self._flaky.update(tests - self._steady)
+            steady |= await _steadily_broken(doubtful, chosen, without, with_edit)
+        self._flaky.update(tests - steady)
+        return steady
 
     async def _run(self, case: _Case, content: bytes, files: Sequence[str] = ()) -> SuiteRun:
-        async with self._copy(case.tree, {case.path: content}) as copy:
-            return await self._runner.run(copy, case.baseline.plan, files)
+        return await self._runner.run(case.tree, case.baseline.plan, files, {case.path: content})
 
-    @asynccontextmanager
-    async def _copy(self, tree: Path, changed: Mapping[ModulePath, bytes]) -> AsyncIterator[Path]:
-        place = tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True)
-        try:
-            copy = Path(place.name) / "tree"
-            await asyncio.to_thread(copy_tree, tree, copy, changed)
-            yield copy
-        finally:
-            place.cleanup()
+
+async def _steadily_broken(
+    tests: frozenset[TestId], files: Sequence[str], without: _Again, with_edit: _Again
+) -> frozenset[TestId]:
+    """Those that pass without the edit and fail with it every time; once could be chance."""
+    for _ in range(DOUBTS):
+        if not tests:
+            break
+        tests &= (await without(files)).report.passed
+        tests -= (await with_edit(files)).report.passed
+    return tests
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +327,11 @@ class _Case:
     base: bytes
     baseline: Baseline
     guard: Guard
+
+
+def _gave_nothing(baseline: Baseline, run: SuiteRun) -> bool:
+    """Whether a run of the whole suite ended without a report; file by file there is always one."""
+    return not baseline.plan.one_by_one and run.ending is not RunEnding.REPORTED
 
 
 def _broken_expectation(base: bytes, edit: Edit, expectation: Expectation) -> Reason | None:

@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import base64
 import binascii
-import difflib
 import hashlib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from enchanted.swarm.line_diff import unified_hunks
 from enchanted.swarm.model import EditError, ModulePath, PartNumber
 
 FORMAT: Final = "enchanted.swarm.edit/1"
-CONTEXT_LINES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +147,8 @@ def unified_diff(path: ModulePath, base: bytes, new: bytes) -> bytes:
         return b""
     name = _git_quoted(path)
     headers = (_side("a/", name), _side("b/", name))
-    # latin-1 maps every byte to one character and back, so difflib works on bytes of any encoding.
-    old_lines = [line.decode("latin-1") for line in split_lines(base)]
-    new_lines = [line.decode("latin-1") for line in split_lines(new)]
-    body = difflib.unified_diff(old_lines, new_lines, n=CONTEXT_LINES)
-    out = [b"--- " + headers[0] + b"\n", b"+++ " + headers[1] + b"\n"]
-    for line in list(body)[2:]:
-        raw = line.encode("latin-1")
-        out.append(raw if raw.endswith(b"\n") else raw + b"\n\\ No newline at end of file\n")
-    return b"".join(out)
+    hunks = unified_hunks(split_lines(base), split_lines(new))
+    return b"".join((b"--- " + headers[0] + b"\n", b"+++ " + headers[1] + b"\n", *hunks))
 
 
 def to_json_bytes(edit: Edit) -> bytes:

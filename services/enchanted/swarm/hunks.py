@@ -12,14 +12,15 @@ line in a block of twenty can be left out alone.
 
 from __future__ import annotations
 
-import difflib
 import io
+import itertools
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
 from enchanted.swarm.edits import split_lines
+from enchanted.swarm.line_diff import changes, common_lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +87,19 @@ class RewriteTrace:
         new = split_lines(new_text)
         result: list[_Line] = []
         pending: frozenset[str] = frozenset()
-        for tag, old_from, old_to, new_from, new_to in _opcodes(old, new):
-            touched = self._lines[old_from:old_to]
-            if tag == "equal":
-                touched[0].before |= pending
-                pending = frozenset()
-                result.extend(touched)
-            elif new_from == new_to:
+        kept_from = 0
+        for change in changes(old, new):
+            pending = _keep(self._lines[kept_from : change.old_from], pending, result)
+            touched = self._lines[change.old_from : change.old_to]
+            if change.new_from == change.new_to:
                 for line in touched:
                     if line.origin is not None:
                         self._deleted[line.origin] = line.rules | {rule}
                 pending = pending.union({rule}, *(line.rules | line.before for line in touched))
             else:
-                result.extend(_rewritten(touched, new[new_from:new_to], rule))
+                result.extend(_rewritten(touched, new[change.new_from : change.new_to], rule))
+            kept_from = change.old_to
+        pending = _keep(self._lines[kept_from:-1], pending, result)
         end_mark = self._lines[-1]
         end_mark.before |= pending
         self._lines = [*result, end_mark]
@@ -150,6 +151,32 @@ class RewriteTrace:
             start, new_start, rules = line.origin + 1, index + 1, frozenset()
 
 
+def join_neighbours(base: bytes, hunks: Sequence[Hunk], count_max: int) -> tuple[Hunk, ...]:
+    """Join neighbouring hunks, with the lines between them, until there are no more than a number of them.
+
+    Args:
+        base: the first text.
+        hunks: in order, not overlapping.
+        count_max: most hunks to return; at least one.
+    """
+    size = -(-len(hunks) // count_max)
+    if size <= 1:
+        return tuple(hunks)
+    lines = split_lines(base)
+    return tuple(_joined(lines, hunks[index : index + size]) for index in range(0, len(hunks), size))
+
+
+def _joined(lines: list[bytes], hunks: Sequence[Hunk]) -> Hunk:
+    pieces: list[bytes] = []
+    position = hunks[0].start
+    for hunk in hunks:
+        pieces.extend(lines[position : hunk.start])
+        pieces.append(hunk.replacement)
+        position = hunk.end
+    rules = {rule for hunk in hunks for rule in hunk.rules}
+    return Hunk(hunks[0].start, position, b"".join(pieces), tuple(sorted(rules)))
+
+
 def close_gaps(old: bytes, new: bytes) -> bytes:
     """Drop the surplus blank lines that deleting whole lines leaves behind.
 
@@ -162,11 +189,24 @@ def close_gaps(old: bytes, new: bytes) -> bytes:
     """
     old_lines, new_lines = split_lines(old), split_lines(new)
     surplus: set[int] = set()
-    for tag, _, _, seam, _ in _opcodes(old_lines, new_lines):
-        if tag == "delete":
-            above, below = _blank_run(new_lines[:seam][::-1]), _blank_run(new_lines[seam:])
+    for change in changes(old_lines, new_lines):
+        seam = change.new_from
+        if seam == change.new_to:
+            above, below = (
+                _blank_run(new_lines[index] for index in range(seam - 1, -1, -1)),
+                _blank_run(new_lines[index] for index in range(seam, len(new_lines))),
+            )
             surplus.update(range(seam, seam + min(above, below)))
     return b"".join(line for index, line in enumerate(new_lines) if index not in surplus)
+
+
+def _keep(lines: list[_Line], pending: frozenset[str], result: list[_Line]) -> frozenset[str]:
+    """Take equal lines over, the first with the marks of what was deleted before it; return what is left."""
+    if not lines:
+        return pending
+    lines[0].before |= pending
+    result.extend(lines)
+    return frozenset()
 
 
 def _rewritten(touched: list[_Line], new: list[bytes], rule: str) -> Iterator[_Line]:
@@ -201,41 +241,15 @@ _BETWEEN_STATEMENTS = frozenset(
 )
 
 
-def _blank_run(lines: list[bytes]) -> int:
-    return next((count for count, line in enumerate(lines) if line.strip()), len(lines))
-
-
-def _opcodes(old: list[bytes], new: list[bytes]) -> list[tuple[str, int, int, int, int]]:
-    """Opcodes of difflib; common lines at both ends come off first: difflib is slow on long texts."""
-    head = _common(old, new)
-    tail = _common(old[head:][::-1], new[head:][::-1])
-    old_end, new_end = len(old) - tail, len(new) - tail
-    matcher = difflib.SequenceMatcher(None, old[head:old_end], new[head:new_end])
-    codes = [
-        (str(tag), old_from + head, old_to + head, new_from + head, new_to + head)
-        for tag, old_from, old_to, new_from, new_to in matcher.get_opcodes()
-    ]
-    if head:
-        codes.insert(0, ("equal", 0, head, 0, head))
-    if tail:
-        codes.append(("equal", old_end, len(old), new_end, len(new)))
-    return codes
-
-
-def _common(first: list[bytes], second: list[bytes]) -> int:
-    count = 0
-    for one, other in zip(first, second, strict=False):
-        if one != other:
-            break
-        count += 1
-    return count
+def _blank_run(lines: Iterator[bytes]) -> int:
+    return sum(1 for _ in itertools.takewhile(lambda line: not line.strip(), lines))
 
 
 def _trimmed(base: list[bytes], new: list[bytes], cell: _Cell) -> Hunk | None:
     """Hunk without lines that are the same again after all steps; `None` when nothing is left."""
     before, after = base[cell.start : cell.end], new[cell.new_start : cell.new_end]
-    head = _common(before, after)
-    tail = _common(before[head:][::-1], after[head:][::-1])
+    head = common_lines(before, after)
+    tail = common_lines(before[head:][::-1], after[head:][::-1])
     start, end = cell.start + head, cell.end - tail
     replacement = after[head : len(after) - tail]
     if start == end and not replacement:

@@ -12,6 +12,7 @@ were.
 from __future__ import annotations
 
 import ast
+import asyncio
 import codecs
 import keyword
 import re
@@ -22,13 +23,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from enchanted.swarm.edits import Edit, Expectation, Part, sha256_hex, split_lines
-from enchanted.swarm.hunks import Hunk, RewriteTrace, close_gaps
+from enchanted.swarm.hunks import Hunk, RewriteTrace, close_gaps, join_neighbours
 from enchanted.swarm.model import ModulePath, PartNumber, PythonVersion, ToolError
 from enchanted.swarm.rules import PYUPGRADE, RUFF_RULES, Rule, Trust
 from enchanted.swarm.tools import Tools
 from enchanted.wording import counted
 
 ROUNDS_MAX: Final = 3
+PARTS_MAX: Final = 400
 FINDING_LINES_MAX: Final = 20
 RULES_TOLD_MAX: Final = 4
 OLDEST_TARGET: Final = PythonVersion(3, 0)
@@ -114,7 +116,7 @@ async def propose(path: ModulePath, source: bytes, target: PythonVersion, tools:
     for _ in range(ROUNDS_MAX):
         if not await rewriting.round():
             break
-    return _proposal(path, source, rewriting)
+    return await asyncio.to_thread(_proposal, path, source, rewriting)
 
 
 async def tidy_imports(path: ModulePath, source: bytes, target: PythonVersion, tools: Tools) -> Proposal:
@@ -131,7 +133,7 @@ async def tidy_imports(path: ModulePath, source: bytes, target: PythonVersion, t
     """
     rewriting = _Rewriting(_decoded(path, source, target), target, tools, is_package=_is_package(path))
     await rewriting.step(_RULES[_LAST])
-    return _proposal(path, source, rewriting)
+    return await asyncio.to_thread(_proposal, path, source, rewriting)
 
 
 def is_preserving(part: Part) -> bool:
@@ -179,7 +181,11 @@ class _Rewriting:
         except ToolError as error:
             self._note(f"{rule.code} was skipped: {error.text}")
             return
-        new = close_gaps(self._text.encode("utf-8"), new.encode("utf-8")).decode("utf-8")
+        # A large module takes seconds to compare, and the loop has leases to keep meanwhile.
+        await asyncio.to_thread(self._take, new, rule)
+
+    def _take(self, rewritten: str, rule: Rule) -> None:
+        new = close_gaps(self._text.encode("utf-8"), rewritten.encode("utf-8")).decode("utf-8")
         if new == self._text:
             return
         if not parses(new, self._target):
@@ -219,13 +225,18 @@ def _is_package(path: ModulePath) -> bool:
 def _proposal(path: ModulePath, source: bytes, rewriting: _Rewriting) -> Proposal:
     mark = codecs.BOM_UTF8 if source.startswith(codecs.BOM_UTF8) else b""
     result = mark + rewriting.trace.text
-    hunks = rewriting.trace.hunks()
+    changes = rewriting.trace.hunks()
+    hunks = join_neighbours(source.removeprefix(mark), changes, PARTS_MAX)
+    joined = (
+        f"{len(changes)} changes were joined into {len(hunks)} parts: a whole edit has {PARTS_MAX} at most"
+    )
+    notes = [*rewriting.notes, *([joined] if len(hunks) < len(changes) else [])]
     edit = Edit(
         path,
         sha256_hex(source),
         tuple(_part(number, hunk, source) for number, hunk in enumerate(hunks, start=1)),
     )
-    return Proposal(edit, result, _expectation(edit, result), tuple(rewriting.notes))
+    return Proposal(edit, result, _expectation(edit, result), tuple(notes))
 
 
 def _type_comment_anchor(text: str) -> str:

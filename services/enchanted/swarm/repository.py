@@ -10,7 +10,7 @@ What counts as what:
 - **Tests** are files named ``test_*.py``, ``*_test.py``, ``tests.py`` or ``conftest.py`` and all Python files
   below a folder ``tests`` or ``test``. They are the guard and are never edited.
 - **Left alone** are vendored, generated and environment folders, hidden folders, documentation, build
-  scripts, migrations, links, files over 1 MiB, text that is not UTF-8, and modules that do not parse.
+  scripts, migrations, links, files over 256 KiB, text that is not UTF-8, and modules that do not parse.
 - Everything else ending in ``.py`` is a **source** module. Its dotted name starts below the outermost folder
   that has an ``__init__.py``, or below ``src/`` when no package surrounds it.
 """
@@ -34,7 +34,7 @@ from enchanted.swarm.model import ModuleName, ModulePath, PythonVersion, TreeErr
 from enchanted.swarm.python_versions import MinimumVersion, minimum_version
 from enchanted.swarm.test_layout import TestLayout, find_test_layout, is_test_path
 
-SOURCE_BYTES_MAX: Final = 1024 * 1024
+SOURCE_BYTES_MAX: Final = 256 * 1024
 FILES_MAX: Final = 50_000
 DEPTH_MAX: Final = 40
 
@@ -73,7 +73,7 @@ class LeftAloneReason(Enum):
     MIGRATION = "migration that must stay as it was run"
     LINK = "symbolic link"
     NOT_A_FILE = "not a regular file"
-    TOO_LARGE = "larger than 1 MiB"
+    TOO_LARGE = "larger than 256 KiB"
     TOO_DEEP = "nested too deep"
     ENCODING = "not UTF-8 text"
     UNPARSABLE = "does not parse"

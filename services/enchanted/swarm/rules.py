@@ -10,7 +10,8 @@ Trust decides what happens in a repository without tests:
 
 - ``PRESERVING``: the program cannot tell the difference, annotations and import-time names included.
 - ``OBSERVABLE``: right in nearly every program, yet visible to one that looks: an annotation read at run time
-  has another type, an import that someone relied on is gone. Only with tests as guard.
+  has another type, an import that someone relied on is gone, a mapping or an object of one's own answers
+  another question. Only with tests as guard.
 
 pyupgrade covers much of ruff's ``UP`` family; the single ruff rules go first because they say which rule
 changed what, and pyupgrade then does what they leave (it counts as observable, since it does not say what it
@@ -62,7 +63,6 @@ _PRESERVING: Final = {
     "UP018": "use a literal instead of calling its type",
     "UP020": "use the built-in open",
     "UP021": "use text instead of universal_newlines",
-    "UP024": "use OSError instead of its aliases",
     "UP025": "drop the needless u prefix of strings",
     "UP029": "drop imports of built-in names",
     "UP030": "use implicit positions in format strings",
@@ -73,8 +73,6 @@ _PRESERVING: Final = {
     "UP039": "drop empty parentheses after a class name",
     "UP041": "use TimeoutError instead of its aliases",
     "UP050": "drop the needless metaclass=type",
-    "B009": "use attribute access instead of getattr with a constant",
-    "B010": "use assignment instead of setattr with a constant",
     "B013": "drop the tuple around a single exception",
     "B014": "drop duplicate exceptions from a handler",
     "B033": "drop duplicate items from a set",
@@ -84,10 +82,8 @@ _PRESERVING: Final = {
     "E713": "use not in",
     "E714": "use is not",
     "F541": "drop the f prefix of a string without placeholders",
-    "FURB129": "iterate over the file instead of readlines",
     "FURB167": "use the long name of a regular expression flag",
     "PIE790": "drop the needless pass or ellipsis",
-    "PIE800": "drop the needless dict spread",
     "PIE804": "use keyword arguments instead of a spread dict",
     "PIE808": "drop the needless start of range",
     "PLR0402": "use from-import instead of an alias",
@@ -96,8 +92,6 @@ _PRESERVING: Final = {
     "RUF010": "use a conversion flag in the f-string",
     "RUF019": "use dict.get instead of a check and a look-up",
     "SIM101": "merge isinstance calls",
-    "SIM118": "drop the needless .keys()",
-    "SIM910": "drop the default None of dict.get",
     "SIM911": "use dict.items instead of zipping keys and values",
     "W605": "make the string raw, its escape is invalid",
 }
@@ -116,6 +110,13 @@ _OBSERVABLE: Final = {
     "UP023": "use xml.etree.ElementTree",
     "UP026": "use unittest.mock instead of mock",
     "FURB188": "use removeprefix or removesuffix",
+    "FURB129": "iterate over the file instead of readlines",
+    "SIM118": "drop the needless .keys()",
+    "PIE800": "drop the needless dict spread",
+    "SIM910": "drop the default None of dict.get",
+    "UP024": "use OSError instead of its aliases",
+    "B009": "use attribute access instead of getattr with a constant",
+    "B010": "use assignment instead of setattr with a constant",
     "F401": "drop unused imports",
 }
 

@@ -7,22 +7,26 @@ without the project's extra options, then without its configuration; and one tha
 because time or memory ran out or a test ended the interpreter, is repeated file by file, where a file that
 misbehaves is left out with its reason.
 
-The environment is fixed (no network, no plugins but those asked for, hash seed 0, UTC), the tree is a
-writable copy at ``/workspace``, the report goes to ``/report`` outside it. What was run is a value, so that
+The environment is fixed (no network, no plugins but those asked for, hash seed 0, UTC). Each process gets a
+fresh writable copy of the tree at ``/workspace``, so that what one leaves behind, or has deleted, is nothing
+to the next; the report goes to ``/report`` outside it. What was run is a value, so that
 it can be recorded.
 """
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from enchanted.sandbox import Command, Ending, Limits, Mount, Outcome, PythonEnvironment, Sandbox
 from enchanted.swarm.model import ModulePath, ReportError
+from enchanted.swarm.scratch import copy_tree
 from enchanted.swarm.test_layout import TestLayout
 from enchanted.swarm.test_reports import EMPTY_REPORT, REPORT_BYTES_MAX, TestReport, merge, parse_report
 
@@ -34,6 +38,7 @@ _NO_TESTS_EXIT_CODE: Final = 5
 _REFUSED_EXIT_CODES: Final = (2, 3, 4)
 """Interrupted, internal error, usage error (``pytest.ExitCode``)."""
 _OUTPUT_CHARACTERS_SHOWN: Final = 400
+_UNCHANGED: Final[Mapping[ModulePath, bytes]] = MappingProxyType({})
 _ENVIRONMENT: Final = (
     ("PYTHONDONTWRITEBYTECODE", "1"),
     ("PYTHONHASHSEED", "0"),
@@ -170,7 +175,7 @@ class SuiteRunner:
         layout: the repository's tests.
         limits: of each process.
         on_run: awaited after each process, so that it can be recorded.
-        scratch: existing folder for reports.
+        scratch: existing folder for copies of the tree and for reports.
     """
 
     def __init__(
@@ -193,7 +198,11 @@ class SuiteRunner:
         """Find out how the suite can be run, and run it.
 
         Args:
-            tree: a scratch copy; it may be written to.
+            tree: the tree; not written to.
+
+        Raises:
+            TreeError: the tree is too large to copy.
+            SandboxError: the sandbox cannot run at all.
         """
         if not self._layout.files:
             return SuitePlan(), SuiteRun(EMPTY_REPORT, RunEnding.NO_TESTS)
@@ -210,22 +219,34 @@ class SuiteRunner:
         bad = {left_out.path for left_out in run.left_out}
         return replace(every, one_by_one=tuple(path for path in every.one_by_one if path not in bad)), run
 
-    async def run(self, tree: Path, plan: SuitePlan, files: Sequence[str] = ()) -> SuiteRun:
+    async def run(
+        self,
+        tree: Path,
+        plan: SuitePlan,
+        files: Sequence[str] = (),
+        changed: Mapping[ModulePath, bytes] = _UNCHANGED,
+    ) -> SuiteRun:
         """Run the suite, or some files of it.
 
         Args:
-            tree: a scratch copy; it may be written to.
+            tree: the tree; not written to.
             plan: how.
             files: only these files, in one process.
+            changed: new bytes of some of the tree's files.
+
+        Raises:
+            TreeError: the tree is too large to copy.
+            SandboxError: the sandbox cannot run at all.
         """
+        source = _Source(tree, changed)
         if files or not plan.one_by_one:
             targets = tuple(files) or self._layout.targets
-            report, ending = await self._process(tree, plan.configuration, targets, self._limits.suite)
+            report, ending = await self._process(source, plan.configuration, targets, self._limits.suite)
             return SuiteRun(report, ending)
         reports: list[TestReport] = []
         left_out: list[LeftOutFile] = []
         for path in plan.one_by_one:
-            report, ending = await self._process(tree, plan.configuration, (path,), self._limits.file)
+            report, ending = await self._process(source, plan.configuration, (path,), self._limits.file)
             reports.append(report)
             if ending not in (RunEnding.REPORTED, RunEnding.NO_TESTS):
                 left_out.append(LeftOutFile(path, ending))
@@ -233,25 +254,30 @@ class SuiteRunner:
         return SuiteRun(merge(*reports), worst, tuple(left_out))
 
     async def _process(
-        self, tree: Path, configuration: Configuration, targets: Sequence[str], limits: Limits
+        self, source: _Source, configuration: Configuration, targets: Sequence[str], limits: Limits
     ) -> tuple[TestReport, RunEnding]:
         command = self.command(configuration, targets)
-        with tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True) as place:
-            mounts = self._own_mounts(tree, Path(place))
+        place = tempfile.TemporaryDirectory(dir=self._scratch, ignore_cleanup_errors=True)
+        try:
+            folder = Path(place.name)
+            await asyncio.to_thread(copy_tree, source.tree, folder / "tree", source.changed)
+            mounts = self._own_mounts(folder)
             outcome = await self._sandbox.run(command, (*self._python.mounts, *mounts), limits)
-            report, ending = _read_report(Path(place) / "report" / "junit.xml", outcome)
+            report, ending = await asyncio.to_thread(_read_report, folder / "report" / "junit.xml", outcome)
+        finally:
+            await asyncio.to_thread(place.cleanup)
         seen = tuple((mount.target, mount.writable) for mount in mounts)
         await self._on_run(_record(command, seen, limits, ending, outcome))
         return report, ending
 
-    def _own_mounts(self, tree: Path, place: Path) -> tuple[Mount, ...]:
+    def _own_mounts(self, place: Path) -> tuple[Mount, ...]:
         report, metadata = place / "report", place / "metadata"
         report.mkdir()
         metadata.mkdir()
         if self._layout.distribution is not None:
             self._layout.distribution.write_metadata(metadata)
         return (
-            Mount(tree, WORKSPACE, writable=True),
+            Mount(place / "tree", WORKSPACE, writable=True),
             Mount(report, REPORT_FOLDER, writable=True),
             Mount(metadata, METADATA_FOLDER),
         )
@@ -271,6 +297,12 @@ class SuiteRunner:
             *(f"./{target}" for target in targets),
         ]
         return Command(tuple(argv), dict((*_ENVIRONMENT, ("PYTHONPATH", python_path))), WORKSPACE)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    tree: Path
+    changed: Mapping[ModulePath, bytes]
 
 
 def _read_report(path: Path, outcome: Outcome) -> tuple[TestReport, RunEnding]:

@@ -15,7 +15,7 @@ from enchanted.sandbox import Command, Limits, Mount, Outcome, Sandbox
 from enchanted.swarm.bisection import Fate
 from enchanted.swarm.checks import Guard
 from enchanted.swarm.edits import apply, unified_diff
-from enchanted.swarm.model import Check, EditError, ModulePath
+from enchanted.swarm.model import Check, EditError, ModulePath, ToolError
 from enchanted.swarm.suite_runs import Configuration, RunEnding, SuiteLimits
 from tests.fixtures import bad_projects
 from tests.integration.swarm.workshop import Workshops, snapshot, write
@@ -349,3 +349,72 @@ async def test_what_is_accepted_in_part_is_the_base_with_these_parts(
     assert review.follow_up is not None
     assert apply(in_part, review.follow_up) == review.result
     assert [trial.number for trial in workshop.trials] == list(range(1, len(review.trials) + 1))
+
+
+@pytest.mark.parametrize("damage", ["os.chmod('.', 0)", "shutil.rmtree('data')"])
+async def test_what_one_run_does_to_its_copy_is_nothing_to_the_next(
+    workshops: Workshops, project: Path, damage: str
+) -> None:
+    # The first file harms the copy and ends the interpreter, so that every file is run by itself afterwards.
+    vandal = f"import os, shutil\n\n\ndef test_v():\n    {damage}\n    os._exit(0)\n"
+    reader = "import pathlib\n\n\ndef test_r():\n    assert pathlib.Path('data/a.txt').read_text() == 'a'\n"
+    write(project, {"test_a.py": vandal, "test_b.py": reader, "data/a.txt": "a"})
+    baseline = await workshops.open(project).baseline()
+    assert baseline.guards == {"test_b::test_r"}
+    assert [left.path for left in baseline.run.left_out] == ["test_a.py"]
+    assert list(workshops.scratch.iterdir()) == []
+
+
+UNSTEADY_RUN = """import os
+import threading
+
+
+def test_s():
+    if int(os.environ['RUN']) in {runs}:
+        threading.Event().wait()
+"""
+
+
+async def test_a_suite_that_hangs_once_is_not_blamed_on_the_edit(workshops: Workshops, project: Path) -> None:
+    write(project, {"basket.py": BASKET, "test_a.py": BASKET_TEST})
+    write(project, {"test_s.py": UNSTEADY_RUN.format(runs={2})})
+    short = Limits(wall_seconds=3, memory_bytes=1 << 30)
+    numbered = dataclasses.replace(workshops, sandbox=NumberedSandbox(workshops.sandbox))
+    workshop = numbered.open(project, SuiteLimits(suite=short, file=short))
+    review = await workshop.review(await workshop.propose("basket.py"), await workshop.baseline())
+    assert review.verdict.accepted
+    assert review.left_out == ()
+
+
+async def test_a_suite_that_hangs_without_the_edit_too_decides_nothing(
+    workshops: Workshops, project: Path
+) -> None:
+    write(project, {"basket.py": BASKET, "test_a.py": BASKET_TEST})
+    write(project, {"test_s.py": UNSTEADY_RUN.format(runs={2, 3, 4})})
+    short = Limits(wall_seconds=3, memory_bytes=1 << 30)
+    numbered = dataclasses.replace(workshops, sandbox=NumberedSandbox(workshops.sandbox))
+    workshop = numbered.open(project, SuiteLimits(suite=short, file=short))
+    baseline = await workshop.baseline()
+    with pytest.raises(ToolError, match="with the edit or without"):
+        await workshop.review(await workshop.propose("basket.py"), baseline)
+
+
+@pytest.mark.feature("E-01")
+async def test_a_test_that_the_later_tree_breaks_is_told_from_a_flaky_one(
+    workshops: Workshops, project: Path, tmp_path: Path
+) -> None:
+    unsteady = "import os\n\n\ndef test_u():\n    assert os.environ['RUN'] != '2'\n"
+    write(project, {"basket.py": BASKET, "test_a.py": BASKET_TEST, "test_u.py": unsteady})
+    head = tmp_path / "head"
+    write(
+        head,
+        {"basket.py": BASKET.replace("fruits", "pears"), "test_a.py": BASKET_TEST, "test_u.py": unsteady},
+    )
+    workshop = dataclasses.replace(workshops, sandbox=NumberedSandbox(workshops.sandbox)).open(project)
+    baseline = await workshop.baseline()
+    after = await workshop.critic.measure_again(head, baseline)
+    steady, flaky = await workshop.critic.regressions(project, head, baseline, after)
+    assert steady == {"test_a::test_label"}
+    assert flaky == {"test_u::test_u"}
+    # A test known to be flaky is asked no more.
+    assert await workshop.critic.regressions(project, head, baseline, after) == (steady, frozenset())

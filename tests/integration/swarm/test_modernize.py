@@ -6,16 +6,29 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from enchanted.swarm import modernize
 from enchanted.swarm.edits import Edit, apply
+from enchanted.swarm.hunks import Hunk, RewriteTrace
 from enchanted.swarm.model import Check, ModulePath, PythonVersion, ToolError
-from enchanted.swarm.modernize import Proposal, describe, find, is_preserving, parses, propose, tidy_imports
-from enchanted.swarm.rules import PYUPGRADE, RUFF_RULES
+from enchanted.swarm.modernize import (
+    PARTS_MAX,
+    Proposal,
+    describe,
+    find,
+    is_preserving,
+    parses,
+    propose,
+    tidy_imports,
+)
+from enchanted.swarm.rules import PYUPGRADE, RUFF_RULES, Trust
 from enchanted.swarm.static_checks import check_lint, check_syntax
 from enchanted.swarm.tools import Tools
 
@@ -219,6 +232,47 @@ async def test_only_parts_that_no_program_can_observe_are_preserving() -> None:
     edit: Edit = (await modernised(OLD)).edit
     preserving = {part.start_line for part in edit.parts if is_preserving(part)}
     assert preserving == {1, 6, 8}
+
+
+@pytest.mark.parametrize("code", ["FURB129", "SIM118", "PIE800", "SIM910", "UP024", "B009", "B010"])
+def test_what_an_object_of_ones_own_can_notice_is_observable(code: str) -> None:
+    (rule,) = (rule for rule in RUFF_RULES if rule.code == code)
+    assert rule.trust is Trust.OBSERVABLE
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+async def test_an_edit_with_very_many_changes_has_them_joined_and_says_so(mark: bytes) -> None:
+    source = mark + b"".join(
+        b"class A%d(object):\n    x = 1\n\n\n" % number for number in range(PARTS_MAX + 1)
+    )
+    proposal = await modernised(source)
+    assert len(proposal.edit.parts) <= PARTS_MAX
+    assert b"object" not in proposal.result
+    assert "changes were joined into" in proposal.notes[0]
+    assert all(is_preserving(part) for part in proposal.edit.parts)
+
+
+class _ThreadsOfComparison(RewriteTrace):
+    """Remembers in which threads a rewriting was followed."""
+
+    seen: ClassVar[set[int]] = set()
+
+    def step(self, new_text: bytes, rule: str) -> None:
+        self.seen.add(threading.get_ident())
+        super().step(new_text, rule)
+
+    def hunks(self) -> tuple[Hunk, ...]:
+        self.seen.add(threading.get_ident())
+        return super().hunks()
+
+
+async def test_texts_are_compared_outside_the_loop_that_keeps_the_leases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(modernize, "RewriteTrace", _ThreadsOfComparison)
+    await modernised(OLD)
+    assert _ThreadsOfComparison.seen
+    assert threading.get_ident() not in _ThreadsOfComparison.seen
 
 
 _STATEMENTS = st.sampled_from(

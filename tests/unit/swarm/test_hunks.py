@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from enchanted.swarm.edits import split_lines
-from enchanted.swarm.hunks import RewriteTrace, close_gaps
+from enchanted.swarm.hunks import RewriteTrace, close_gaps, join_neighbours
 
 pytestmark = pytest.mark.feature("E-07")
 
@@ -100,3 +100,24 @@ def test_blank_lines_that_a_deletion_brings_together_become_one_run(
     old: bytes, new: bytes, closed: bytes
 ) -> None:
     assert close_gaps(old, new) == closed
+
+
+@given(texts, texts, st.integers(1, 4))
+def test_joined_hunks_are_few_and_give_the_same_text(base: bytes, new: bytes, count_max: int) -> None:
+    trace = RewriteTrace.start(base)
+    trace.step(new, "R")
+    joined = join_neighbours(base, trace.hunks(), count_max)
+    lines = split_lines(base)
+    for hunk in reversed(joined):
+        lines[hunk.start : hunk.end] = [hunk.replacement]
+    assert b"".join(lines) == new
+    assert len(joined) <= count_max
+
+
+def test_joined_hunks_name_the_rules_of_all() -> None:
+    trace = RewriteTrace.start(b"one\nkeep\ntwo\n")
+    trace.step(b"ONE\nkeep\ntwo\n", "first")
+    trace.step(b"ONE\nkeep\nTWO\n", "second")
+    (hunk,) = join_neighbours(b"one\nkeep\ntwo\n", trace.hunks(), 1)
+    assert hunk.rules == ("first", "second")
+    assert hunk.replacement == b"ONE\nkeep\nTWO\n"

@@ -16,12 +16,14 @@ from enchanted.jobs.model import DEPENDENTS_MAX, PLANNED_TICKETS_MAX, check_plan
 from enchanted.swarm.agents.orchestrator import (
     LEFT_ALONE_SHOWN_MAX,
     MODULES_MAX,
+    SUMMARY_BYTES_MAX,
     choose_work,
     headline,
     left_alone_text,
     left_alone_texts,
     plan_text,
     planned_tickets,
+    shorten,
     waits,
     work_order,
 )
@@ -214,3 +216,27 @@ def test_modules_past_the_largest_plan_are_left_alone_with_the_reason(
     assert len(told) == LEFT_ALONE_SHOWN_MAX + 1
     assert told[0].startswith("m0999.py: one plan holds 999 modules")
     assert told[-1] == "and 50 more"
+
+
+@pytest.mark.feature("E-07")
+@pytest.mark.parametrize(("edits", "parts"), [(900, 3), (10, 400), (1, 5_000)])
+def test_a_summary_of_any_size_fits_into_a_call_and_names_every_file(edits: int, parts: int) -> None:
+    left_out = [v1.LeftOutPart(description="x" * 100, reason="y" * 2_000) for _ in range(parts)]
+    paths = [f"src/package/module_{number:04}.py" for number in range(edits)]
+    summary = v1.JobSummary(
+        edits=[
+            v1.EditSummary(path=path, accepted_parts=1, rationale="z" * 150, left_out=left_out)
+            for path in paths
+        ]
+    )
+    shorten(summary)
+    assert summary.ByteSize() <= SUMMARY_BYTES_MAX
+    assert [edit.path for edit in summary.edits] == paths
+
+
+@pytest.mark.feature("E-07")
+def test_a_summary_that_fits_keeps_every_part_that_was_left_out() -> None:
+    left_out = [v1.LeftOutPart(description="x", reason="because") for _ in range(20)]
+    summary = v1.JobSummary(edits=[v1.EditSummary(path="a.py", left_out=left_out)])
+    shorten(summary)
+    assert list(summary.edits[0].left_out) == left_out

@@ -6,17 +6,22 @@ from __future__ import annotations
 import pytest
 
 from enchanted.generated.history.v1 import events_pb2 as events
+from enchanted.swarm.agents import reporting
 from enchanted.swarm.agents.coder import expectation_bytes, expectation_from
 from enchanted.swarm.agents.reporting import (
+    LISTED_MAX,
     TEXT_CHARACTERS_MAX,
     Reporter,
     left_out_text,
+    part_checks,
     reasons_text,
     verdict_checks,
 )
 from enchanted.swarm.bisection import Fate, LeftOut, Trial
 from enchanted.swarm.edits import Expectation, Part
-from enchanted.swarm.model import ACCEPTED, Check, PartNumber, Reason, Verdict
+from enchanted.swarm.model import ACCEPTED, Check, PartNumber, Reason, TestId, Verdict
+from enchanted.swarm.suite_runs import RunEnding, SuiteRun
+from enchanted.swarm.test_reports import EMPTY_REPORT, TestOutcome, TestReport
 
 PART = Part(PartNumber(2), 7, 9, b"x\n", ("UP006",), "Use the built-in list.")
 BROKEN = Reason(Check.TESTS, "tests/test_a.py::test_b", "It passed before and failed with the edit.")
@@ -86,3 +91,51 @@ def test_every_part_that_is_left_out_has_its_reason(left_out: LeftOut, words: st
 def test_an_expectation_survives_its_way_to_the_critic() -> None:
     expectation = Expectation(2, "ab" * 32, True, True, False, "Because.")  # noqa: FBT003 - its fields in order
     assert expectation_from(expectation_bytes(expectation)) == expectation
+
+
+@pytest.mark.feature("E-01")
+def test_a_report_of_very_many_parts_is_one_that_the_hub_takes() -> None:
+    parts = [
+        Part(PartNumber(number), number, number, b"", ("UP006",), "x" * 9_000) for number in range(1, 401)
+    ]
+    checks = part_checks(parts)
+    assert len(checks) == LISTED_MAX + 1
+    assert checks[-1].name == f"and {400 - LISTED_MAX} more"
+    made = reporter().decision(
+        events.DECISION_KIND_PROPOSE,
+        "a.py",
+        "Because.",
+        trigger="A job.",
+        rejected=["n" * 9_000] * 400,
+        checks=checks,
+    )
+    assert len(made.decision.rejected_alternatives) == LISTED_MAX + 1
+    assert made.ByteSize() < 512 << 10
+    assert [check.name for check in part_checks([PART])] == ["part 2"]
+
+
+@pytest.mark.feature("E-01")
+@pytest.mark.parametrize(
+    ("message", "detail"),
+    [
+        pytest.param(
+            "collection failure: E   ModuleNotFoundError: No module named 'numpy_absent_thing'",
+            "tests need numpy_absent_thing, which is not installed here",
+            id="missing",
+        ),
+        pytest.param("SyntaxError: invalid syntax", "SyntaxError: invalid syntax", id="other"),
+        pytest.param("", "the tests cannot be collected", id="silent"),
+    ],
+)
+def test_tests_that_could_not_be_collected_say_why(message: str, detail: str) -> None:
+    test = TestId("tests.test_a")
+    report = TestReport({test: TestOutcome.NOT_COLLECTED}, {test: message}, {})
+    assert reporting.tests_summary(SuiteRun(report, RunEnding.REPORTED)).detail == detail
+
+
+@pytest.mark.feature("E-01")
+def test_a_suite_that_ran_needs_no_words_and_one_that_did_not_says_how_it_ended() -> None:
+    test, other = TestId("tests.test_a::test_b"), TestId("tests.test_c")
+    report = TestReport({test: TestOutcome.PASSED, other: TestOutcome.NOT_COLLECTED}, {other: "no"}, {})
+    assert reporting.tests_summary(SuiteRun(report, RunEnding.REPORTED)).detail == ""
+    assert reporting.tests_summary(SuiteRun(EMPTY_REPORT, RunEnding.NO_TESTS)).detail == "no test was found"

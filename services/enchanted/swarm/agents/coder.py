@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from dataclasses import asdict, dataclass
 
@@ -10,7 +11,7 @@ from enchanted.generated.history.v1 import events_pb2 as events
 from enchanted.generated.jobs.v1 import jobs_pb2 as v1
 from enchanted.swarm import context_pack, edits, modernize
 from enchanted.swarm.agents.desk import EDIT, EXPECTATION, PACK, Desk
-from enchanted.swarm.agents.reporting import part_text
+from enchanted.swarm.agents.reporting import part_checks
 from enchanted.swarm.agents.shift import Assignment
 from enchanted.swarm.edits import Expectation, sha256_hex
 from enchanted.swarm.model import ModulePath, PackError
@@ -46,13 +47,10 @@ class Coder:
             trigger=assignment.ticket.title,
             context=f"sha256:{pack.sha256}",
             rejected=proposal.notes,
-            checks=[
-                events.Check(name=f"part {part.number}", passed=True, detail=part_text(part))
-                for part in parts
-            ],
+            checks=part_checks(parts),
         )
         artifacts = [
-            v1.Artifact(name=EDIT, content=edits.to_json_bytes(proposal.edit)),
+            v1.Artifact(name=EDIT, content=await asyncio.to_thread(edits.to_json_bytes, proposal.edit)),
             v1.Artifact(name=EXPECTATION, content=expectation_bytes(proposal.expectation)),
         ]
         await desk.jobs.complete_ticket(

@@ -7,6 +7,8 @@ what they said is about another tree; the edit is checked again on the new one.
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -23,13 +25,14 @@ from enchanted.swarm.agents.coder import expectation_from
 from enchanted.swarm.agents.desk import EDIT, EXPECTATION, REVIEW, Desk
 from enchanted.swarm.agents.reporting import GUARDED, part_text, verdict_checks
 from enchanted.swarm.agents.shift import Assignment
-from enchanted.swarm.bisection import Trial
+from enchanted.swarm.bisection import LeftOut, Trial
 from enchanted.swarm.checks import Guard, Review
 from enchanted.swarm.edits import Edit, Expectation, sha256_hex
 from enchanted.swarm.modernize import tell
 from enchanted.wording import counted
 
 HEAD_MOVES_MAX: Final = 10
+REJECTED_SHOWN_MAX: Final = 50
 
 
 class _HeadMovedError(Exception):
@@ -49,7 +52,8 @@ class Critic:
         if content is None or expected is None:
             await self._nothing_to_judge(assignment)
             return
-        edit, expectation = edits.from_json_bytes(content), expectation_from(expected)
+        edit = await asyncio.to_thread(edits.from_json_bytes, content)
+        expectation = expectation_from(expected)
         for _ in range(HEAD_MOVES_MAX):
             try:
                 await self._judge(assignment, edit, expectation)
@@ -112,11 +116,12 @@ class Critic:
         rationale: str,
     ) -> None:
         edit, review = judged
+        diff = await asyncio.to_thread(edits.unified_diff, edit.path, base, review.result)
         change = v1.FileChange(
             path=edit.path,
             content=review.result,
             previous_hash=f"sha256:{sha256_hex(base)}",
-            diff_patch=edits.unified_diff(edit.path, base, review.result).decode("utf-8", "replace"),
+            diff_patch=diff.decode("utf-8", "replace"),
         )
         left_out = len(review.left_out)
         outcome = f"{counted(len(review.accepted), 'part')} accepted"
@@ -142,7 +147,7 @@ class Critic:
             return []
         runs = [reporting.run_check(run) for run in self.desk.terrain.take_runs()[-1:]]
         guard = (
-            "the repository's tests"
+            "tests that import it"
             if review.guard is Guard.TESTS
             else "syntax and lint, for no test reaches it"
         )
@@ -164,6 +169,19 @@ class Critic:
         ]
 
     def _rejected(self, edit: Edit, review: Review) -> list[v1.Decision]:
+        shown = review.left_out[:REJECTED_SHOWN_MAX]
+        more = len(review.left_out) - len(shown)
+        rest = self.desk.report.decision(
+            events.DECISION_KIND_REJECT,
+            edit.path,
+            f"{counted(more, 'part')} more left out; the review has each with its reason.",
+            trigger="The Coder's edit.",
+            context=f"sha256:{edit.base_sha256}",
+            confidence=GUARDED,
+        )
+        return [*self._rejections(edit, review, shown), *([rest] if more else [])]
+
+    def _rejections(self, edit: Edit, review: Review, shown: Sequence[LeftOut]) -> list[v1.Decision]:
         return [
             self.desk.report.decision(
                 events.DECISION_KIND_REJECT,
@@ -174,7 +192,7 @@ class Critic:
                 checks=[] if review.verdict.accepted else verdict_checks(review.verdict),
                 confidence=GUARDED,
             )
-            for left_out in review.left_out
+            for left_out in shown
         ]
 
 

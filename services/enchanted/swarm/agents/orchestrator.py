@@ -21,11 +21,14 @@ from enchanted.swarm.agents.desk import REVIEW, Desk
 from enchanted.swarm.agents.shift import Assignment
 from enchanted.swarm.checks import Baseline
 from enchanted.swarm.import_graph import ImportGraph
-from enchanted.swarm.model import ModulePath
+from enchanted.swarm.model import ModulePath, TestId
 from enchanted.swarm.modernize import OLDEST_TARGET
 from enchanted.swarm.repository import RepositoryView
 from enchanted.wording import counted
 
+SUMMARY_BYTES_MAX: Final = 300_000
+REASON_CHARACTERS_MAX: Final = 300
+TESTS_TOLD_MAX: Final = 5
 FINISH: Final = "finish"
 LEFT_ALONE_SHOWN_MAX: Final = 200
 UNPLANNED_SHOWN_MAX: Final = 5
@@ -90,18 +93,13 @@ class Orchestrator:
         view = await desk.terrain.view()
         summary = v1.JobSummary(left_alone=left_alone_texts(view))
         summary.edits.extend(await self._edits())
-        regressions: list[str] = []
-        if work_order(view):
-            before = await desk.terrain.baseline()
-            after = await desk.terrain.measure_head()
-            summary.tests_before.CopyFrom(reporting.tests_summary(before.run))
-            summary.tests_after.CopyFrom(reporting.tests_summary(after))
-            regressions = sorted(before.guards - after.report.passed)
+        broken = await self._measure(summary) if work_order(view) else frozenset()
         summary.headline = headline(summary, view)
-        state = v1.JOB_STATE_FAILED if regressions else v1.JOB_STATE_SUCCEEDED
+        shorten(summary)
+        state = v1.JOB_STATE_FAILED if broken else v1.JOB_STATE_SUCCEEDED
         reason = ""
-        if regressions:
-            reason = "tests that passed before do not pass now: " + ", ".join(regressions[:5])
+        if broken:
+            reason = "tests that passed before do not pass now: " + ", ".join(sorted(broken)[:TESTS_TOLD_MAX])
         decision = desk.report.decision(
             events.DECISION_KIND_FINISH,
             desk.job.job_id,
@@ -113,6 +111,22 @@ class Orchestrator:
         await desk.jobs.finish_job(
             assignment.lease, state, reason=reason, summary=summary, decisions=[decision]
         )
+
+    async def _measure(self, summary: v1.JobSummary) -> frozenset[TestId]:
+        """Run the tests on the head, tell of them in the summary, and find those that are steadily broken."""
+        terrain = self.desk.terrain
+        before, after = await terrain.baseline(), await terrain.measure_head()
+        summary.tests_before.CopyFrom(reporting.tests_summary(before.run))
+        summary.tests_after.CopyFrom(reporting.tests_summary(after))
+        if before.guards <= after.report.passed:
+            return frozenset()
+        broken, flaky = await terrain.regressions(after)
+        if flaky:
+            told = ", ".join(sorted(flaky)[:TESTS_TOLD_MAX])
+            detail = f"flaky, failing or passing on the same code: {told}"
+            earlier = summary.tests_after.detail
+            summary.tests_after.detail = f"{earlier}; {detail}" if earlier else detail
+        return broken
 
     async def _edits(self) -> list[v1.EditSummary]:
         found: list[v1.EditSummary] = []
@@ -128,6 +142,25 @@ class Orchestrator:
 
 
 _FINISH_TITLE: Final = "Finish"
+
+
+def shorten(summary: v1.JobSummary) -> None:
+    """Cut a summary to what one call carries: reasons first, then parts of the edits with most of them."""
+    for edit in summary.edits:
+        for part in edit.left_out:
+            part.reason = part.reason[:REASON_CHARACTERS_MAX]
+    for edit in sorted(summary.edits, key=lambda edit: -len(edit.left_out)):
+        if summary.ByteSize() <= SUMMARY_BYTES_MAX:
+            return
+        more = len(edit.left_out) - 1
+        if more > 0:
+            del edit.left_out[1:]
+            edit.left_out[0].reason += f"; and {more} parts more, told in the history"
+    for edit in reversed(summary.edits):
+        if summary.ByteSize() <= SUMMARY_BYTES_MAX:
+            return
+        edit.rationale = edit.rationale[:REASON_CHARACTERS_MAX]
+        del edit.left_out[:]
 
 
 def work_order(view: RepositoryView) -> tuple[tuple[ModulePath, ...], ...]:

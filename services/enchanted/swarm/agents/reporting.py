@@ -7,6 +7,7 @@ and are cut to a length that a screen can show; what was looked at is named by h
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -18,9 +19,13 @@ from enchanted.swarm.checks import Guard, Review
 from enchanted.swarm.edits import Part
 from enchanted.swarm.model import Check, Reason, Verdict
 from enchanted.swarm.suite_runs import RunEnding, RunRecord, SuiteRun
+from enchanted.swarm.test_reports import TestReport
 
 TEXT_CHARACTERS_MAX: Final = 2_000
+ITEM_CHARACTERS_MAX: Final = 500
+LISTED_MAX: Final = 100
 REASONS_SHOWN_MAX: Final = 5
+_MISSING_MODULE: Final = re.compile(r"ModuleNotFoundError: No module named '([^'\s]+)'")
 CERTAIN: Final = 1.0
 GUARDED: Final = 0.9
 UNGUARDED: Final = 0.6
@@ -68,7 +73,7 @@ class Reporter:
                 rationale=shortened(rationale),
                 input_trigger=shortened(trigger),
                 context_hash=context,
-                rejected_alternatives=[shortened(text) for text in rejected],
+                rejected_alternatives=listed([shortened(text, ITEM_CHARACTERS_MAX) for text in rejected]),
                 checks=list(checks),
                 confidence_score=confidence,
             ),
@@ -89,9 +94,27 @@ class Reporter:
         )
 
 
-def shortened(text: str) -> str:
+def shortened(text: str, characters_max: int = TEXT_CHARACTERS_MAX) -> str:
     """The text, cut where it is longer than a screen shows."""
-    return text if len(text) <= TEXT_CHARACTERS_MAX else text[: TEXT_CHARACTERS_MAX - 1] + "…"
+    return text if len(text) <= characters_max else text[: characters_max - 1] + "…"
+
+
+def listed(texts: Sequence[str]) -> list[str]:
+    """The first texts, and how many more there are: a report has a size that the hub takes."""
+    more = len(texts) - LISTED_MAX
+    return [*texts[:LISTED_MAX], f"and {more} more"] if more > 0 else list(texts)
+
+
+def part_checks(parts: Sequence[Part]) -> list[events.Check]:
+    """The first proposed parts as checks, and how many more there are."""
+    checks = [
+        events.Check(
+            name=f"part {part.number}", passed=True, detail=shortened(part_text(part), ITEM_CHARACTERS_MAX)
+        )
+        for part in parts[:LISTED_MAX]
+    ]
+    more = len(parts) - len(checks)
+    return [*checks, events.Check(name=f"and {more} more", passed=True)] if more else checks
 
 
 def reasons_text(reasons: Sequence[Reason]) -> str:
@@ -132,8 +155,24 @@ def tests_summary(run: SuiteRun) -> v1.TestSummary:
         failed=len(report.failed),
         errors=len(report.errors) + len(report.not_collected),
         skipped=len(report.skipped),
-        detail=shortened("; ".join(left_out) or ("" if report.outcomes else run.ending.value)),
+        detail=shortened("; ".join([*_collection_error(report), *left_out]) or _without_tests(run)),
     )
+
+
+def _collection_error(report: TestReport) -> list[str]:
+    """The first reason why nothing could be collected, where nothing ran well."""
+    if report.passed or not report.not_collected:
+        return []
+    messages = [report.messages.get(test, "") for test in sorted(report.not_collected)]
+    message = next(filter(None, messages), "the tests cannot be collected")
+    missing = _MISSING_MODULE.search(message)
+    if missing:
+        return [f"tests need {missing[1]}, which is not installed here"]
+    return [shortened(message, ITEM_CHARACTERS_MAX)]
+
+
+def _without_tests(run: SuiteRun) -> str:
+    return "" if run.report.outcomes else run.ending.value
 
 
 def part_text(part: Part) -> str:
@@ -166,7 +205,7 @@ def edit_summary(path: str, review: Review, rationale: str) -> v1.EditSummary:
         left_out=[
             v1.LeftOutPart(
                 description=left_out.part.description,
-                reason=shortened(left_out_text(left_out)),
+                reason=shortened(left_out_text(left_out), ITEM_CHARACTERS_MAX),
                 first_line=left_out.part.start_line,
             )
             for left_out in review.left_out

@@ -31,7 +31,7 @@ class Scout:
         head = await desk.terrain.checkouts.head()
         view = await asyncio.to_thread(functools.partial(survey, head.folder, running=RUNNING))
         findings = await modernize.find(path, view.read(path), view.minimum.version, desk.terrain.tools)
-        pack = context_pack.gather(view, path, findings)
+        pack = await asyncio.to_thread(context_pack.gather, view, path, findings)
         decision = desk.report.decision(
             events.DECISION_KIND_SCOUT,
             path,

@@ -17,7 +17,7 @@ from typing import Final
 from enchanted.sandbox import PythonEnvironment, Sandbox
 from enchanted.swarm.agents.checkouts import Checkout, Checkouts
 from enchanted.swarm.checks import Baseline, Critic
-from enchanted.swarm.model import ModulePath, PythonVersion
+from enchanted.swarm.model import ModulePath, PythonVersion, TestId
 from enchanted.swarm.repository import RepositoryView, survey
 from enchanted.swarm.suite_runs import RunRecord, SuiteLimits, SuiteRun, SuiteRunner
 from enchanted.swarm.tools import Tools
@@ -99,6 +99,20 @@ class Terrain:
         """What the tests say now, run as at the baseline."""
         critic, baseline = await self.critic()
         return await critic.measure_again((await self.checkouts.head()).folder, baseline)
+
+    async def regressions(self, after: SuiteRun) -> tuple[frozenset[TestId], frozenset[TestId]]:
+        """Tests that the head has broken, and tests that only failed this time, found by running them again.
+
+        Args:
+            after: What the tests said of the head.
+
+        Raises:
+            TreeError: If a tree cannot be worked on.
+            SandboxError: If the sandbox cannot run.
+        """
+        critic, baseline = await self.critic()
+        base, head = await self.base(), await self.checkouts.head()
+        return await critic.regressions(base.folder, head.folder, baseline, after)
 
     def take_runs(self) -> list[RunRecord]:
         """The runs of tests since this was asked last."""
