@@ -15,7 +15,7 @@ from typing import Final
 
 from enchanted.generated.history.v1 import events_pb2 as events
 from enchanted.generated.jobs.v1 import jobs_pb2 as v1
-from enchanted.jobs.model import PLANNED_TICKETS_MAX, RESOURCE_CHARACTERS_MAX
+from enchanted.jobs import PLANNED_TICKETS_MAX, RESOURCE_CHARACTERS_MAX
 from enchanted.swarm.agents import reporting
 from enchanted.swarm.agents.desk import REVIEW, Desk
 from enchanted.swarm.agents.shift import Assignment
