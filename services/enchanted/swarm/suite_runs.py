@@ -160,12 +160,6 @@ class SuiteLimits:
     file: Limits
 
 
-DEFAULT_LIMITS: Final = SuiteLimits(
-    suite=Limits(wall_seconds=300.0, cpu_seconds=300),
-    file=Limits(wall_seconds=30.0, cpu_seconds=30),
-)
-
-
 class SuiteRunner:
     """Runs one repository's tests.
 
